@@ -1,0 +1,84 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Imports run one way: Basics ← Versioning, Digests, RESP ← Storage ← Node ← Server, Bench ← hearsay.
+/// `deploy/test.sh` builds with `--explicit-target-dependency-import-check error`, so an arrow that is not drawn here does not compile.
+let package = Package(
+    name: "hearsay",
+    products: [
+        .executable(name: "hearsay", targets: ["hearsay"])
+    ],
+    dependencies: [
+        // The event loop, sockets and byte buffers of the server and the load tool.
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        // Double-ended queues without a growing head.
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        // Flags, help texts and shell completions.
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        // One reading of flags, environment and file, in that order. JSON files only, so no traits beyond its defaults.
+        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0"),
+        // Structured logs.
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        // Start and graceful stop on signals.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+        // Percentiles of the load tool.
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .target(name: "Basics"),
+        .target(name: "Versioning", dependencies: ["Basics"]),
+        .target(name: "Digests", dependencies: ["Basics", "CXXHash"]),
+        .target(name: "RESP", dependencies: ["Basics"]),
+        .target(
+            name: "Storage",
+            dependencies: [
+                "Basics", "Versioning", "Digests", "CLMDB",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
+        .target(
+            name: "Node",
+            dependencies: [
+                "Basics", "Versioning", "Digests", "RESP", "Storage",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
+        .target(
+            name: "Server",
+            dependencies: [
+                "Basics", "Versioning", "Digests", "RESP", "Storage", "Node",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        .target(
+            name: "Bench",
+            dependencies: [
+                "Basics",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ]),
+        .executableTarget(
+            name: "hearsay",
+            dependencies: [
+                "Basics", "Storage", "Node", "Server", "Bench",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        .target(name: "TestSupport", dependencies: ["Basics", "Versioning", "Digests", "Storage"], path: "Tests/TestSupport"),
+        .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
+        .testTarget(name: "VersioningTests", dependencies: ["Versioning", "Basics", "TestSupport"]),
+        .testTarget(name: "DigestsTests", dependencies: ["Digests", "Basics", "TestSupport"]),
+        .testTarget(name: "RESPTests", dependencies: ["RESP", "Basics", "TestSupport"]),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "Digests", "Versioning", "Basics", "TestSupport"]),
+        .testTarget(name: "NodeTests", dependencies: ["Node", "RESP", "Storage", "Digests", "Versioning", "Basics", "TestSupport"]),
+        .testTarget(name: "ServerTests", dependencies: ["Server", "Node", "Storage", "TestSupport"]),
+        .testTarget(name: "ClusterTests", dependencies: ["TestSupport", "Basics"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

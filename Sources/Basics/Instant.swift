@@ -1,0 +1,51 @@
+/// A moment of a clock that never steps back, in nanoseconds since an origin that only its owner knows.
+///
+/// Deadlines and rates are computed from it. It comes in as an argument everywhere below Server, so that a simulator can pass its own.
+package struct Instant: Hashable, Sendable {
+    package let nanoseconds: UInt64
+
+    package init(nanoseconds: UInt64) {
+        self.nanoseconds = nanoseconds
+    }
+
+    /// The time since `earlier`; zero where `earlier` is later.
+    package func since(_ earlier: Instant) -> Duration {
+        .nanoseconds(self > earlier ? Int64(clamping: self.nanoseconds - earlier.nanoseconds) : 0)
+    }
+
+    package static func + (instant: Instant, duration: Duration) -> Instant {
+        let nanoseconds = UInt64(clamping: duration.wholeNanoseconds)
+        let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(nanoseconds)
+        return Instant(nanoseconds: overflow ? .max : sum)
+    }
+}
+
+extension Instant: Comparable {
+    package static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
+}
+
+/// A reading of the wall clock: milliseconds since 1970, as the system believes them. It may step, drift or be wrong by years.
+package struct WallTime: Hashable, Sendable {
+    package let milliseconds: UInt64
+
+    package init(milliseconds: UInt64) {
+        self.milliseconds = milliseconds
+    }
+}
+
+extension Duration {
+    /// The duration in nanoseconds, clamped to what 64 bits hold (292 years).
+    package var wholeNanoseconds: Int64 {
+        let (seconds, attoseconds) = self.components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        if overflow { return seconds < 0 ? .min : .max }
+        let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return carry ? (seconds < 0 ? .min : .max) : sum
+    }
+
+    /// The duration in seconds, for rates and texts.
+    package var inSeconds: Double {
+        let (seconds, attoseconds) = self.components
+        return Double(seconds) + Double(attoseconds) / 1e18
+    }
+}

@@ -1,0 +1,12 @@
+/// Where a key stands: a keyed 64-bit hash. Entries lie in token order, so neither clients nor key patterns can crowd a range.
+package struct Token: RawRepresentable, Hashable, Sendable {
+    package let rawValue: UInt64
+
+    package init(rawValue: UInt64) {
+        self.rawValue = rawValue
+    }
+}
+
+extension Token: Comparable {
+    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}

@@ -1,0 +1,20 @@
+extension CommandTable {
+    /// The table as Markdown, a chapter per group, for the documentation: one row per command and subcommand.
+    package static func markdown() -> String {
+        let all = Self.shared.commands + Self.shared.subcommands
+        return CommandGroup.allCases.map { group in
+            let rows = all.filter { $0.group == group }.map(\.markdownRow).joined()
+            return
+                "### \(group.rawValue.prefix(1).uppercased() + group.rawValue.dropFirst())\n\n| Command | What it does | Cost |\n|---|---|---|\n\(rows)"
+        }.joined(separator: "\n")
+    }
+}
+
+extension CommandSpecification {
+    fileprivate var markdownRow: String {
+        let name = self.name.description.uppercased().split(separator: "|").joined(separator: " ")
+        let syntax = self.syntax.utf8CodeUnitCount == 0 ? "" : " \(self.syntax)"
+        let escaped = (name + syntax).split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
+        return "| `\(escaped)` | \(self.summary) | \(self.complexity) |\n"
+    }
+}

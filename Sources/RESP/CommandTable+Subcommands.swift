@@ -1,0 +1,117 @@
+extension CommandTable {
+    /// The subcommands of COMMAND.
+    static let commandSubcommands: KeyValuePairs<Subcommand, CommandSpecification> = [
+        .commandInfo: CommandSpecification(
+            "command|info", arity: -2, flags: [.loading, .stale], categories: [.connection],
+            group: .server, since: "2.8.13", tips: ["nondeterministic_output_order"],
+            syntax: "[command-name [command-name ...]]",
+            summary: "Describes some commands, or all: arity, flags, keys", complexity: "O(n), n = commands"),
+        .commandList: CommandSpecification(
+            "command|list", arity: -2, flags: [.loading, .stale], categories: [.connection],
+            group: .server, since: "7.0.0", tips: ["nondeterministic_output_order"],
+            syntax: "[FILTERBY MODULE module-name | ACLCAT category | PATTERN pattern]",
+            summary: "Lists the names of commands", complexity: "O(n), n = commands"),
+        .commandDocs: CommandSpecification(
+            "command|docs", arity: -2, flags: [.loading, .stale], categories: [.connection],
+            group: .server, since: "7.0.0", tips: ["nondeterministic_output_order"],
+            syntax: "[command-name [command-name ...]]",
+            summary: "Documents some commands, or all", complexity: "O(n), n = commands"),
+        .commandCount: CommandSpecification(
+            "command|count", arity: 2, flags: [.loading, .stale], categories: [.connection],
+            group: .server, since: "2.8.13",
+            summary: "Counts the commands", complexity: "O(1)"),
+        .commandGetKeys: CommandSpecification(
+            "command|getkeys", arity: -4, flags: [.loading, .stale], categories: [.connection],
+            group: .server, since: "2.8.13",
+            syntax: "command [arg ...]",
+            summary: "Tells which arguments of a command are keys", complexity: "O(n), n = arguments"),
+        .commandHelp: CommandSpecification(
+            "command|help", arity: 2, flags: [.loading, .stale], categories: [.connection],
+            group: .server, since: "5.0.0",
+            summary: "Prints this help", complexity: "O(1)"),
+    ]
+
+    /// The subcommands of CONFIG.
+    static let configSubcommands: KeyValuePairs<Subcommand, CommandSpecification> = [
+        .configGet: CommandSpecification(
+            "config|get", arity: -3, flags: [.admin, .noScript, .loading, .stale],
+            group: .server, since: "2.0.0",
+            syntax: "parameter [parameter ...]",
+            summary: "Answers the settings whose names match the patterns", complexity: "O(n), n = settings"),
+        .configSet: CommandSpecification(
+            "config|set", arity: -4, flags: [.admin, .noScript, .loading, .stale],
+            group: .server, since: "2.0.0",
+            syntax: "parameter value [parameter value ...]",
+            summary: "Changes settings until the node stops", complexity: "O(n), n = settings given"),
+        .configResetStatistics: CommandSpecification(
+            "config|resetstat", arity: 2, flags: [.admin, .noScript, .loading, .stale],
+            group: .server, since: "2.0.0",
+            summary: "Sets the counters that INFO shows back to zero", complexity: "O(1)"),
+        .configHelp: CommandSpecification(
+            "config|help", arity: 2, flags: [.loading, .stale],
+            group: .server, since: "5.0.0",
+            summary: "Prints this help", complexity: "O(1)"),
+    ]
+
+    /// The subcommands of CLIENT.
+    static let clientSubcommands: KeyValuePairs<Subcommand, CommandSpecification> = [
+        .clientID: CommandSpecification(
+            "client|id", arity: 2, flags: [.noScript, .loading, .stale], categories: [.connection],
+            group: .connection, since: "5.0.0",
+            summary: "Answers the number of this connection", complexity: "O(1)"),
+        .clientInfo: CommandSpecification(
+            "client|info", arity: 2, flags: [.noScript, .loading, .stale], categories: [.connection],
+            group: .connection, since: "6.2.0", tips: ["nondeterministic_output"],
+            summary: "Describes this connection", complexity: "O(1)"),
+        .clientList: CommandSpecification(
+            "client|list", arity: -2, flags: [.admin, .noScript, .loading, .stale], categories: [.connection],
+            group: .connection, since: "2.4.0", tips: ["nondeterministic_output"],
+            syntax: "[TYPE NORMAL | MASTER | REPLICA | PUBSUB] [ID client-id [client-id ...]]",
+            summary: "Describes all connections", complexity: "O(n), n = connections"),
+        .clientGetName: CommandSpecification(
+            "client|getname", arity: 2, flags: [.noScript, .loading, .stale], categories: [.connection],
+            group: .connection, since: "2.6.9",
+            summary: "Answers the name of this connection", complexity: "O(1)"),
+        .clientSetName: CommandSpecification(
+            "client|setname", arity: 3, flags: [.noScript, .loading, .stale], categories: [.connection],
+            group: .connection, since: "2.6.9",
+            syntax: "connection-name",
+            summary: "Names this connection", complexity: "O(1)"),
+        .clientSetInfo: CommandSpecification(
+            "client|setinfo", arity: 4, flags: [.noScript, .loading, .stale], categories: [.connection],
+            group: .connection, since: "7.2.0",
+            syntax: "LIB-NAME libname | LIB-VER libver",
+            summary: "Notes which client library is used", complexity: "O(1)"),
+        .clientKill: CommandSpecification(
+            "client|kill", arity: -3, flags: [.admin, .noScript, .loading, .stale], categories: [.connection],
+            group: .connection, since: "2.4.0",
+            syntax:
+                "ip:port | [ID client-id] [TYPE NORMAL | MASTER | REPLICA | PUBSUB] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME YES | NO]",
+            summary: "Closes connections", complexity: "O(n), n = connections"),
+        .clientHelp: CommandSpecification(
+            "client|help", arity: 2, flags: [.loading, .stale], categories: [.connection],
+            group: .connection, since: "5.0.0",
+            summary: "Prints this help", complexity: "O(1)"),
+    ]
+
+    /// The subcommands of HEARSAY.
+    static let hearsaySubcommands: KeyValuePairs<Subcommand, CommandSpecification> = [
+        .hearsayStatus: CommandSpecification(
+            "hearsay|status", arity: 2, flags: [.loading, .stale],
+            group: .hearsay, since: "0.1.0", tips: ["nondeterministic_output"],
+            summary: "Describes the replica: its name, its log, what it holds", complexity: "O(1)"),
+        .hearsayDigest: CommandSpecification(
+            "hearsay|digest", arity: 2,
+            group: .hearsay, since: "0.1.0",
+            summary: "Answers the number of entries and their digest, equal on nodes that hold the same",
+            complexity: "O(1), and the writes since the last digest"),
+        .hearsayVerify: CommandSpecification(
+            "hearsay|verify", arity: 2, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.1.0",
+            summary: "Recomputes the digest from a scan of all entries and compares", complexity: "O(n), n = entries"),
+        .hearsayHelp: CommandSpecification(
+            "hearsay|help", arity: 2, flags: [.loading, .stale],
+            group: .hearsay, since: "0.1.0",
+            summary: "Prints this help", complexity: "O(1)"),
+    ]
+}

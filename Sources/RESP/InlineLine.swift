@@ -1,0 +1,185 @@
+/// Takes one inline command apart while it arrives, each byte once: words, quotes and escapes as in Redis's `sdssplitargs`.
+///
+/// Words end at a space, tab or CR. `"..."` knows `\xHH \n \r \t \b \a`, and `\` before any other byte stands for that byte; `'...'` knows
+/// only `\'`. A closing quote must be followed by white space or the end of the line.
+///
+/// The words are unescaped into memory of this type's own, so what was read of a line need not be kept.
+///
+/// - Note: Redis takes a line as a C string and ends it at a zero byte; here that byte is one like any other.
+struct InlineLine: ~Copyable {
+    enum Result: Equatable {
+        case needsMore
+        case complete
+        case tooLong
+        case unbalancedQuotes
+    }
+
+    private enum State {
+        case between, word, afterQuote
+        case doubleQuoted, escaped, hexadecimalHigh, hexadecimalLow(high: UInt8)
+        case singleQuoted, singleEscaped
+    }
+
+    private static let retainedBytes = 1_024
+
+    private var text = GrowableMemory<UInt8>()
+    private var state = State.between
+    private var wordStart = 0
+    private var lineBytes = 0
+
+    /// The words, unescaped, one after the other; `read` reported their ranges.
+    var words: UnsafeRawBufferPointer { UnsafeRawBufferPointer(self.text.elements) }
+
+    var allocatedBytes: Int { self.text.allocatedBytes }
+
+    mutating func begin() {
+        self.text.truncate(to: 0)
+        (self.state, self.wordStart, self.lineBytes) = (.between, 0, 0)
+    }
+
+    /// Between lines: gives back memory that only a long line needed.
+    mutating func releaseMemory() {
+        self.text.removeAll(retaining: Self.retainedBytes)
+    }
+
+    /// Takes bytes from `position` on, up to the line feed or the end of `bytes`, and adds the range of each word that ends to `ranges`.
+    mutating func read(
+        _ bytes: UnsafeRawBufferPointer, at position: inout Int, maximumBytes: Int, ranges: inout GrowableMemory<ArgumentRange>
+    ) -> Result {
+        while position < bytes.count {
+            let byte = bytes[position]
+            position += 1
+            if byte == UInt8(ascii: "\n") { return self.endLine(&ranges) }
+            self.lineBytes += 1
+            if self.lineBytes > maximumBytes { return .tooLong }
+            guard self.take(byte, &ranges) else { return .unbalancedQuotes }
+        }
+        return .needsMore
+    }
+
+    /// Takes one byte of the line; false if a closing quote is followed by more of the word.
+    private mutating func take(_ byte: UInt8, _ ranges: inout GrowableMemory<ArgumentRange>) -> Bool {
+        switch self.state {
+        case .between:
+            guard !Self.isSpace(byte) else { return true }
+            self.wordStart = self.text.count
+            self.takeUnquoted(byte, &ranges)
+        case .word:
+            self.takeUnquoted(byte, &ranges)
+        case .afterQuote:
+            guard Self.isSpace(byte) else { return false }
+            self.endWord(&ranges)
+        case .singleQuoted, .singleEscaped:
+            self.takeSingleQuoted(byte)
+        case .doubleQuoted, .escaped, .hexadecimalHigh, .hexadecimalLow:
+            self.takeDoubleQuoted(byte)
+        }
+        return true
+    }
+
+    private mutating func takeUnquoted(_ byte: UInt8, _ ranges: inout GrowableMemory<ArgumentRange>) {
+        switch byte {
+        case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"):
+            self.endWord(&ranges)
+        case UInt8(ascii: "\""):
+            self.state = .doubleQuoted
+        case UInt8(ascii: "'"):
+            self.state = .singleQuoted
+        default:
+            self.text.append(byte)
+            self.state = .word
+        }
+    }
+
+    private mutating func takeSingleQuoted(_ byte: UInt8) {
+        switch (self.state, byte) {
+        case (.singleEscaped, UInt8(ascii: "'")):
+            self.text.append(byte)
+            self.state = .singleQuoted
+        case (.singleEscaped, _):
+            self.text.append(UInt8(ascii: "\\"))  // It escaped nothing, so it stands for itself.
+            self.state = .singleQuoted
+            self.takeSingleQuoted(byte)
+        case (_, UInt8(ascii: "\\")):
+            self.state = .singleEscaped
+        case (_, UInt8(ascii: "'")):
+            self.state = .afterQuote
+        default:
+            self.text.append(byte)
+        }
+    }
+
+    private mutating func takeDoubleQuoted(_ byte: UInt8) {
+        switch (self.state, byte) {
+        case (.escaped, UInt8(ascii: "x")):
+            self.state = .hexadecimalHigh
+        case (.escaped, _):
+            self.text.append(Self.unescaped(byte))
+            self.state = .doubleQuoted
+        case (.hexadecimalHigh, _) where Self.hexadecimalValue(byte) != nil:
+            self.state = .hexadecimalLow(high: byte)
+        case (.hexadecimalLow(let high), _) where Self.hexadecimalValue(byte) != nil:
+            self.text.append((Self.hexadecimalValue(high) ?? 0) << 4 | (Self.hexadecimalValue(byte) ?? 0))
+            self.state = .doubleQuoted
+        case (.hexadecimalHigh, _):
+            self.abandonHexadecimal(high: nil, next: byte)
+        case (.hexadecimalLow(let high), _):
+            self.abandonHexadecimal(high: high, next: byte)
+        case (_, UInt8(ascii: "\\")):
+            self.state = .escaped
+        case (_, UInt8(ascii: "\"")):
+            self.state = .afterQuote
+        default:
+            self.text.append(byte)
+        }
+    }
+
+    /// `\x` without two hexadecimal digits stands for an `x` and what follows it.
+    private mutating func abandonHexadecimal(high: UInt8?, next: UInt8) {
+        self.text.append(UInt8(ascii: "x"))
+        if let high { self.text.append(high) }
+        self.state = .doubleQuoted
+        self.takeDoubleQuoted(next)
+    }
+
+    private mutating func endWord(_ ranges: inout GrowableMemory<ArgumentRange>) {
+        ranges.append(ArgumentRange(offset: self.wordStart, count: self.text.count - self.wordStart))
+        self.state = .between
+    }
+
+    private mutating func endLine(_ ranges: inout GrowableMemory<ArgumentRange>) -> Result {
+        switch self.state {
+        case .between:
+            return .complete
+        case .word, .afterQuote:
+            self.endWord(&ranges)
+            return .complete
+        case .doubleQuoted, .escaped, .hexadecimalHigh, .hexadecimalLow, .singleQuoted, .singleEscaped:
+            return .unbalancedQuotes
+        }
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: " ") || (0x09...0x0d).contains(byte)
+    }
+
+    private static func unescaped(_ byte: UInt8) -> UInt8 {
+        switch byte {
+        case UInt8(ascii: "n"): UInt8(ascii: "\n")
+        case UInt8(ascii: "r"): UInt8(ascii: "\r")
+        case UInt8(ascii: "t"): UInt8(ascii: "\t")
+        case UInt8(ascii: "b"): 0x08
+        case UInt8(ascii: "a"): 0x07
+        default: byte
+        }
+    }
+
+    private static func hexadecimalValue(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}

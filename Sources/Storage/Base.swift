@@ -1,0 +1,67 @@
+import Digests
+
+/// Where entries live once drained: an ordered map from token ‖ key to the newest version, and the checkpoint that says what it contains.
+///
+/// Production passes `LMDBBase`. The simulator passes one in memory with the same promises: a transaction is there whole and
+/// durable after its commit, or not at all.
+package protocol Base: AnyObject, Sendable {
+    /// A view for the calling thread. It must be gone before the base is.
+    func makeReader() throws(StoreError) -> any BaseReader
+    /// The one writer, for the thread that drains.
+    func makeWriter() -> any BaseWriter
+    /// Nil before the first one was written.
+    func readCheckpoint() throws(StoreError) -> Checkpoint?
+    func statistics() throws(StoreError) -> BaseStatistics
+}
+
+/// Sizes for INFO and STATUS.
+package struct BaseStatistics: Equatable, Sendable {
+    /// Entries in the base, tombstones included.
+    package var entries: UInt64 = 0
+    /// Of these, tombstones.
+    package var tombstones: UInt64 = 0
+    /// The file's used pages, in bytes.
+    package var usedBytes: UInt64 = 0
+    /// Readers that pin old pages, this process's own included.
+    package var readers: Int = 0
+
+    package init(entries: UInt64 = 0, tombstones: UInt64 = 0, usedBytes: UInt64 = 0, readers: Int = 0) {
+        (self.entries, self.tombstones, self.usedBytes, self.readers) = (entries, tombstones, usedBytes, readers)
+    }
+}
+
+/// What a base holds for a place in token order.
+package struct BaseEntry {
+    package let token: Token
+    package let key: UnsafeRawBufferPointer
+    /// Nil where the bytes do not form a record; `isIntact` is then false.
+    package let record: RecordView?
+    /// False where the checksum does not fit: never served, never sent.
+    package let isIntact: Bool
+}
+
+/// A snapshot of a base, used by one thread. Views that it gives are valid until `renew` or `reset`.
+package protocol BaseReader: AnyObject {
+    /// Takes the newest snapshot if none is held; one that is held stays.
+    func open() throws(StoreError)
+    /// Lets go of the snapshot. One that is kept pins pages and makes the file grow.
+    func reset()
+    func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry?
+    /// Moves to the first entry at or behind a token.
+    func seek(_ token: Token) throws(StoreError) -> BaseEntry?
+    /// Moves to the entry after the last one sought or advanced to.
+    func advance() throws(StoreError) -> BaseEntry?
+}
+
+/// The writing side of a base: one transaction at a time, on one thread.
+package protocol BaseWriter: AnyObject {
+    func begin() throws(StoreError)
+    /// What the transaction sees for a key. Valid until the next `put`.
+    func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry?
+    /// Stores a version in place of whatever the key has, which `previous` names if `find` gave one.
+    func put(_ record: RecordView, token: Token, replacingTombstone: Bool) throws(StoreError)
+    /// Makes the transaction durable: entries, and the checkpoint where one is given. After a failure nothing of it is visible.
+    func commit(_ checkpoint: Checkpoint?) throws(StoreError)
+    /// Forgets the transaction, if there is one.
+    func abort()
+}

@@ -1,0 +1,175 @@
+import Basics
+import CLMDB
+import Digests
+import Versioning
+
+/// Entries and checkpoint in LMDB: memory-mapped, always committed synced.
+///
+///     entries     token 8 B big endian ‖ key        → header ‖ payload (RecordLayout)
+///     tombstones  replica id 16 B ‖ sequence 8 B, big endian → token ‖ key
+///     meta        "checkpoint"                       → Checkpoint
+package final class LMDBBase: Base {
+    private let environment: Environment
+    fileprivate let entries: MDB_dbi
+    fileprivate let tombstones: MDB_dbi
+    fileprivate let meta: MDB_dbi
+
+    fileprivate static let checkpointKey = Array("checkpoint".utf8)
+
+    /// Opens or creates the environment in an existing folder.
+    package init(folder: String) throws(StoreError) {
+        let environment = try Environment(folder: folder)
+        let transaction = try WriteTransaction(environment)
+        let entries = try transaction.database("entries", flags: MDB_CREATE)
+        let tombstones = try transaction.database("tombstones", flags: MDB_CREATE)
+        let meta = try transaction.database("meta", flags: MDB_CREATE)
+        try transaction.commit()
+        (self.environment, self.entries, self.tombstones, self.meta) = (environment, entries, tombstones, meta)
+    }
+
+    package func makeReader() throws(StoreError) -> any BaseReader {
+        LMDBReader(try ReadTransaction(self.environment, cursorOn: self.entries))
+    }
+
+    package func makeWriter() -> any BaseWriter { LMDBWriter(base: self, environment: self.environment) }
+
+    package func readCheckpoint() throws(StoreError) -> Checkpoint? {
+        let transaction = try WriteTransaction(self.environment)
+        guard let bytes = try Self.checkpointKey.span.bytes.withUnsafeBytes({ key throws(StoreError) in try transaction.get(key, from: self.meta) }) else {
+            // An environment with entries and no checkpoint was written by something else.
+            guard try transaction.entryCount(of: self.entries) == 0 else {
+                throw .foreign(reason: "the LMDB file in the data folder has no Hearsay checkpoint")
+            }
+            return nil
+        }
+        return try Checkpoint(decoding: bytes)
+    }
+
+    package func statistics() throws(StoreError) -> BaseStatistics {
+        let transaction = try self.environment.readOnly()
+        defer { mdb_txn_abort(transaction) }
+        return BaseStatistics(
+            entries: try self.entryCount(transaction, self.entries), tombstones: try self.entryCount(transaction, self.tombstones),
+            usedBytes: try self.environment.usedBytes(), readers: try self.environment.readerCount())
+    }
+
+    private func entryCount(_ transaction: OpaquePointer, _ database: MDB_dbi) throws(StoreError) -> UInt64 {
+        var statistics = MDB_stat()
+        try self.environment.check(mdb_stat(transaction, database, &statistics), "stat")
+        return UInt64(statistics.ms_entries)
+    }
+}
+
+extension Environment {
+    fileprivate func readOnly() throws(StoreError) -> OpaquePointer {
+        var begun: OpaquePointer?
+        try self.check(mdb_txn_begin(self.handle, nil, UInt32(MDB_RDONLY), &begun), "begin")
+        return begun!
+    }
+}
+
+/// Room for LMDB's longest key: token ‖ key.
+private struct EntryKey: ~Copyable {
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 8 + RecordLayout.maximumKeyByteCount, alignment: 8)
+
+    deinit { self.buffer.deallocate() }
+
+    /// The bytes are valid until the next call.
+    func bytes(_ token: Token, _ key: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        precondition(key.count <= RecordLayout.maximumKeyByteCount, "key of \(key.count) bytes")
+        let start = self.buffer.baseAddress!
+        start.storeBytes(of: token.rawValue.bigEndian, as: UInt64.self)
+        if !key.isEmpty { (start + 8).copyMemory(from: key.baseAddress!, byteCount: key.count) }
+        return UnsafeRawBufferPointer(start: start, count: 8 + key.count)
+    }
+}
+
+extension BaseEntry {
+    /// Reads a key and a value of the `entries` database.
+    fileprivate init(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        let token = Token(rawValue: key.count >= 8 ? UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)) : 0)
+        let rest = UnsafeRawBufferPointer(rebasing: key[min(8, key.count)...])
+        let record = RecordView(key: rest, value: value)
+        self.init(token: token, key: rest, record: record, isIntact: record?.isIntact(token: token) ?? false)
+    }
+}
+
+private final class LMDBReader: BaseReader {
+    private var transaction: ReadTransaction
+    private let key = EntryKey()
+
+    init(_ transaction: consuming ReadTransaction) { self.transaction = transaction }
+
+    func open() throws(StoreError) { try self.transaction.open() }
+    func reset() { self.transaction.reset() }
+
+    func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry? {
+        try self.transaction.read(MDB_SET_KEY, self.key.bytes(token, key)).map { BaseEntry($0.key, $0.value) }
+    }
+
+    func seek(_ token: Token) throws(StoreError) -> BaseEntry? {
+        try self.transaction.read(MDB_SET_RANGE, self.key.bytes(token, UnsafeRawBufferPointer(start: nil, count: 0))).map { BaseEntry($0.key, $0.value) }
+    }
+
+    func advance() throws(StoreError) -> BaseEntry? {
+        try self.transaction.read(MDB_NEXT, nil).map { BaseEntry($0.key, $0.value) }
+    }
+}
+
+private final class LMDBWriter: BaseWriter {
+    private let base: LMDBBase
+    private let environment: Environment
+    private var transaction: WriteTransaction?
+    private let key = EntryKey()
+
+    init(base: LMDBBase, environment: Environment) {
+        (self.base, self.environment) = (base, environment)
+    }
+
+    func begin() throws(StoreError) {
+        precondition(self.transaction == nil, "a transaction is open")
+        self.transaction = try WriteTransaction(self.environment)
+    }
+
+    func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry? {
+        let entryKey = self.key.bytes(token, key)
+        return try self.transaction!.get(entryKey, from: self.base.entries).map { BaseEntry(entryKey, $0) }
+    }
+
+    func put(_ record: RecordView, token: Token, replacingTombstone: Bool) throws(StoreError) {
+        let entryKey = self.key.bytes(token, record.key)
+        if replacingTombstone, let old = try self.transaction!.get(entryKey, from: self.base.entries), let version = RecordView(key: record.key, value: old) {
+            try self.transaction!.remove(DotKey(version.dot).bytes, from: self.base.tombstones)
+        }
+        try self.transaction!.put(entryKey, record.value, in: self.base.entries)
+        if record.isTombstone { try self.transaction!.put(DotKey(record.dot).bytes, entryKey, in: self.base.tombstones) }
+    }
+
+    func commit(_ checkpoint: Checkpoint?) throws(StoreError) {
+        guard let transaction = self.transaction.take() else { preconditionFailure("commit without a transaction") }
+        if let checkpoint {
+            let bytes = checkpoint.encode()
+            try LMDBBase.checkpointKey.span.bytes.withUnsafeBytes { key throws(StoreError) in
+                try bytes.span.bytes.withUnsafeBytes { value throws(StoreError) in try transaction.put(key, value, in: self.base.meta) }
+            }
+        }
+        try transaction.commit()
+    }
+
+    func abort() { self.transaction = nil }
+}
+
+/// A dot as a key of the `tombstones` database.
+private final class DotKey {
+    private let storage = UnsafeMutableRawBufferPointer.allocate(byteCount: 24, alignment: 8)
+
+    init(_ dot: Dot) {
+        let start = self.storage.baseAddress!
+        start.store(dot.replica, at: 0)
+        start.storeBytes(of: dot.sequence.bigEndian, toByteOffset: 16, as: UInt64.self)
+    }
+
+    deinit { self.storage.deallocate() }
+
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(self.storage) }
+}

@@ -1,0 +1,107 @@
+import CLMDB
+
+/// A write transaction: ends exactly once, by `commit`, or aborts when it goes.
+struct WriteTransaction: ~Copyable {
+    /// Nil once LMDB has taken it back.
+    private var ending: OpaquePointer?
+    private let environment: Environment
+
+    init(_ environment: Environment) throws(StoreError) {
+        var begun: OpaquePointer?
+        try environment.check(mdb_txn_begin(environment.handle, nil, 0, &begun), "begin")
+        (self.ending, self.environment) = (begun, environment)
+    }
+
+    deinit {
+        if let ending { mdb_txn_abort(ending) }
+    }
+
+    private var handle: OpaquePointer { self.ending! }
+
+    /// Makes the transaction's changes durable. LMDB frees the handle whether it succeeds or not.
+    consuming func commit() throws(StoreError) {
+        let handle = self.handle
+        self.ending = nil
+        try self.environment.check(mdb_txn_commit(handle), "commit")
+    }
+
+    func database(_ name: String, flags: Int32) throws(StoreError) -> MDB_dbi {
+        var database: MDB_dbi = 0
+        try self.environment.check(mdb_dbi_open(self.handle, name, UInt32(flags), &database), "open database \(name)")
+        return database
+    }
+
+    func get(_ key: UnsafeRawBufferPointer, from database: MDB_dbi) throws(StoreError) -> UnsafeRawBufferPointer? {
+        var (key, value) = (MDB_val(key), MDB_val())
+        let code = mdb_get(self.handle, database, &key, &value)
+        if code == MDB_NOTFOUND { return nil }
+        try self.environment.check(code, "get")
+        return value.bytes
+    }
+
+    func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, in database: MDB_dbi) throws(StoreError) {
+        var (key, value) = (MDB_val(key), MDB_val(value))
+        try self.environment.check(mdb_put(self.handle, database, &key, &value, 0), "put")
+    }
+
+    /// Removes a key; one that is not there is fine.
+    func remove(_ key: UnsafeRawBufferPointer, from database: MDB_dbi) throws(StoreError) {
+        var key = MDB_val(key)
+        let code = mdb_del(self.handle, database, &key, nil)
+        if code != MDB_NOTFOUND { try self.environment.check(code, "delete") }
+    }
+
+    func entryCount(of database: MDB_dbi) throws(StoreError) -> UInt64 {
+        var statistics = MDB_stat()
+        try self.environment.check(mdb_stat(self.handle, database, &statistics), "stat")
+        return UInt64(statistics.ms_entries)
+    }
+}
+
+/// A read transaction that can be reset and renewed, with one cursor. It must not outlive the environment.
+struct ReadTransaction: ~Copyable {
+    private let handle: OpaquePointer
+    private let cursor: OpaquePointer
+    private let environment: Environment
+    private var isOpen = true
+
+    init(_ environment: Environment, cursorOn database: MDB_dbi) throws(StoreError) {
+        var begun: OpaquePointer?
+        try environment.check(mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &begun), "begin")
+        var opened: OpaquePointer?
+        let code = mdb_cursor_open(begun!, database, &opened)
+        if code != MDB_SUCCESS { mdb_txn_abort(begun!) }
+        try environment.check(code, "open cursor")
+        (self.handle, self.cursor, self.environment) = (begun!, opened!, environment)
+    }
+
+    deinit {
+        mdb_cursor_close(self.cursor)
+        mdb_txn_abort(self.handle)
+    }
+
+    /// Takes the newest snapshot if none is held.
+    mutating func open() throws(StoreError) {
+        guard !self.isOpen else { return }
+        try self.environment.check(mdb_txn_renew(self.handle), "renew")
+        try self.environment.check(mdb_cursor_renew(self.handle, self.cursor), "renew cursor")
+        self.isOpen = true
+    }
+
+    /// Lets go of the snapshot and of all views into it.
+    mutating func reset() {
+        guard self.isOpen else { return }
+        mdb_txn_reset(self.handle)
+        self.isOpen = false
+    }
+
+    /// Moves the cursor and reads there; nil where there is nothing. A lookup near the last one stays on its page.
+    func read(_ operation: MDB_cursor_op, _ key: UnsafeRawBufferPointer?) throws(StoreError) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)? {
+        precondition(self.isOpen, "read without a snapshot")
+        var (found, value) = (key.map { MDB_val($0) } ?? MDB_val(), MDB_val())
+        let code = mdb_cursor_get(self.cursor, &found, &value, operation)
+        if code == MDB_NOTFOUND { return nil }
+        try self.environment.check(code, "read")
+        return (found.bytes, value.bytes)
+    }
+}

@@ -1,0 +1,191 @@
+import Basics
+
+/// Reads a log at open: finds where it ends, tells a torn tail from damage, and hands out the records behind a position.
+///
+/// A crash leaves behind the last sync whatever the system happened to write: any batch there may be missing, torn or whole. So the
+/// log ends at the first batch that does not read. But each batch and each segment names the position that had been synced when it
+/// was made: where one behind the end names a position beyond the end, bytes are gone that had been reported durable.
+package struct LogReader {
+    private let disk: any Disk
+    /// The segments in order of position.
+    private var segments: [(position: LogPosition, name: String)]
+
+    /// Where a log ends, and what has to be done before it can be written to.
+    package struct End: Equatable, Sendable {
+        /// Behind the last batch that reads.
+        package var head: LogPosition
+        /// Bytes behind the end that belong to no whole batch; a crash leaves some.
+        package var tornBytes: Int
+        /// Set where bytes are missing that had been synced.
+        package var damage: LogDamage?
+    }
+
+    package init(disk: any Disk) throws(DiskError) {
+        self.disk = disk
+        self.segments = try disk.fileNames().compactMap { name in SegmentHeader.position(fromFileName: name).map { ($0, name) } }
+        self.segments.sort { $0.position < $1.position }
+    }
+
+    /// Walks the log from `start` on.
+    ///
+    /// - Parameter body: gets each record's frame and the position of its batch; the bytes are valid during the call.
+    package func read(from start: LogPosition, _ body: (UnsafeRawBufferPointer, LogPosition) throws(StoreError) -> Void) throws(StoreError) -> End {
+        var walk = Walk(start: start, head: start)
+        for (index, segment) in self.segments.enumerated() {
+            let isCovered = index + 1 < self.segments.count && self.segments[index + 1].position <= start
+            if isCovered { continue }
+            let bytes = try self.load(segment.name)
+            try bytes.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
+                try walk.take(segment.name, at: segment.position, bytes, body)
+            }
+        }
+        return try walk.finish()
+    }
+
+    private func load(_ name: String) throws(StoreError) -> [UInt8] {
+        do throws(DiskError) {
+            let file = try self.disk.open(name)
+            return try file.read(at: 0, count: file.byteCount())
+        } catch { throw .disk(error) }
+    }
+
+    /// The state of one pass over the segments.
+    private struct Walk {
+        let start: LogPosition
+        var head: LogPosition
+        /// Where reading stopped before the end of a file; everything behind it is only searched for claims.
+        var stop: (segment: String, position: LogPosition)?
+        var tornBytes = 0
+        var greatestClaim: LogPosition = 0
+
+        mutating func take(
+            _ name: String, at position: LogPosition, _ bytes: UnsafeRawBufferPointer,
+            _ body: (UnsafeRawBufferPointer, LogPosition) throws(StoreError) -> Void
+        ) throws(StoreError) {
+            var header: SegmentHeader?
+            switch SegmentHeader.read(bytes) {
+            case .valid(let valid) where valid.position == position: header = valid
+            case .otherVersion(let version):
+                throw .foreign(reason: "log segment \(name) has format \(version); this program reads format \(SegmentHeader.formatVersion)")
+            case .valid, .unreadable: header = nil
+            }
+            guard let header else {
+                self.stopReading(name, at: position, tornBytes: bytes.count)
+                return
+            }
+            if self.stop != nil {
+                // Behind the end: nothing here counts, but what it claims to have been synced does.
+                self.greatestClaim = max(self.greatestClaim, header.synced)
+                self.searchClaims(bytes, from: SegmentHeader.byteCount, header)
+                self.tornBytes += bytes.count
+                return
+            }
+            if position > self.head && position > self.start {
+                // A segment is missing, or the one before ends early: the gap begins at the head.
+                self.stopReading(name, at: self.head, tornBytes: bytes.count)
+                self.greatestClaim = max(self.greatestClaim, header.synced)
+                self.searchClaims(bytes, from: SegmentHeader.byteCount, header)
+                return
+            }
+            try self.readBatches(name, bytes, header, body)
+        }
+
+        private mutating func readBatches(
+            _ name: String, _ bytes: UnsafeRawBufferPointer, _ header: SegmentHeader,
+            _ body: (UnsafeRawBufferPointer, LogPosition) throws(StoreError) -> Void
+        ) throws(StoreError) {
+            var offset = SegmentHeader.byteCount
+            while offset < bytes.count {
+                let position = header.position + UInt64(offset)
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+                guard let batch = BatchHeader.read(rest, position: position, salt: header.salt) else {
+                    // What `start` covers is in LMDB already; what reads behind it counts.
+                    self.stopReading(name, at: position, tornBytes: bytes.count - offset)
+                    self.searchClaims(bytes, from: offset + 1, header)
+                    return
+                }
+                self.greatestClaim = max(self.greatestClaim, batch.synced)
+                let end = offset + BatchHeader.byteCount + batch.recordBytes
+                if position >= self.start {
+                    try self.readRecords(name, UnsafeRawBufferPointer(rebasing: bytes[(offset + BatchHeader.byteCount)..<end]), position, body)
+                }
+                offset = end
+                self.head = max(self.head, header.position + UInt64(end))
+            }
+            self.head = max(self.head, header.position + UInt64(SegmentHeader.byteCount))
+        }
+
+        private func readRecords(
+            _ name: String, _ records: UnsafeRawBufferPointer, _ position: LogPosition,
+            _ body: (UnsafeRawBufferPointer, LogPosition) throws(StoreError) -> Void
+        ) throws(StoreError) {
+            var offset = 0
+            while offset < records.count {
+                guard records.count - offset >= RecordLayout.frameByteCount else { throw self.unreadable(name, position) }
+                let byteCount = Int((records.baseAddress! + offset).integer(UInt32.self, at: 0))
+                guard byteCount >= RecordLayout.frameByteCount, byteCount <= records.count - offset else { throw self.unreadable(name, position) }
+                try body(UnsafeRawBufferPointer(rebasing: records[offset..<offset + byteCount]), position)
+                offset += byteCount
+            }
+        }
+
+        /// The batch's checksum is right and its records are not: a program wrote them so.
+        private func unreadable(_ name: String, _ position: LogPosition) -> StoreError {
+            .foreign(reason: "log segment \(name) holds records at position \(position) that this program cannot read")
+        }
+
+        private mutating func stopReading(_ name: String, at position: LogPosition, tornBytes: Int) {
+            if self.stop == nil { self.stop = (name, position) }
+            self.tornBytes += tornBytes
+        }
+
+        /// Looks at every offset for whole batches of this segment: only their claims matter.
+        private mutating func searchClaims(_ bytes: UnsafeRawBufferPointer, from start: Int, _ header: SegmentHeader) {
+            var offset = start
+            while offset + BatchHeader.byteCount <= bytes.count {
+                let isCandidate = (bytes.baseAddress! + offset).integer(UInt32.self, at: 0) == BatchHeader.magic
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+                if isCandidate, let batch = BatchHeader.read(rest, position: header.position + UInt64(offset), salt: header.salt) {
+                    self.greatestClaim = max(self.greatestClaim, batch.synced)
+                    offset += BatchHeader.byteCount + batch.recordBytes
+                } else {
+                    offset += 1
+                }
+            }
+        }
+
+        /// The head may lie before `start` only where the files that held what LMDB has already are gone, which is how a clean stop
+        /// leaves them.
+        func finish() throws(StoreError) -> End {
+            var end = End(head: self.head, tornBytes: self.tornBytes, damage: nil)
+            if let stop, self.greatestClaim > max(self.head, self.start) || stop.position < self.start {
+                end.damage = LogDamage(segment: stop.segment, position: stop.position, claimedSynced: max(self.greatestClaim, self.start))
+            }
+            return end
+        }
+    }
+
+    /// Cuts off what lies behind the end, and removes segments that `drained` covers whole.
+    package func prepare(for end: End, drained: LogPosition) throws(DiskError) {
+        for (index, segment) in self.segments.enumerated() {
+            let next = index + 1 < self.segments.count ? self.segments[index + 1].position : LogPosition.max
+            if segment.position >= end.head || (next <= drained && next <= end.head) || end.head <= drained {
+                try self.disk.remove(segment.name)
+            } else if next > end.head {
+                let file = try self.disk.open(segment.name)
+                let length = Int(end.head - segment.position)
+                if try file.byteCount() > length {
+                    try file.truncate(to: length)
+                    try file.sync()
+                }
+            }
+        }
+        try self.disk.syncFolder()
+    }
+
+    /// Puts every segment aside, under names that no later run reads: an operator may want to look at them.
+    package func setAside() throws(DiskError) {
+        for segment in self.segments { try self.disk.rename(segment.name, to: segment.name + ".damaged") }
+        try self.disk.syncFolder()
+    }
+}

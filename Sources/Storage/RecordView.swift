@@ -1,0 +1,117 @@
+import Basics
+import Digests
+import Versioning
+
+/// An entry as it lies in memory: a key beside a header and a payload. Layout: `RecordLayout`.
+///
+/// - Invariant: the bytes have been checked (`init?(frame:)`, `init?(key:value:)`) or were written by `RecordLayout.encode`.
+/// - Lifetime: the owner of the bytes says how long they stay: a chunk for as long as its table, LMDB's map until the reader is renewed.
+package struct RecordView {
+    package let key: UnsafeRawBufferPointer
+    /// Header and payload: LMDB's value.
+    package let value: UnsafeRawBufferPointer
+    /// True where the key length lies before the key and the header behind it, as in a log record.
+    private let isContiguous: Bool
+
+    /// A record that this process encoded or has checked already.
+    init(trustedFrame start: UnsafeRawPointer) {
+        let total = Int(start.integer(UInt32.self, at: 0))
+        let keyByteCount = Int(start.integer(UInt16.self, at: RecordLayout.keyLengthOffset))
+        let valueStart = RecordLayout.frameByteCount + keyByteCount
+        self.key = UnsafeRawBufferPointer(start: start + RecordLayout.frameByteCount, count: keyByteCount)
+        self.value = UnsafeRawBufferPointer(start: start + valueStart, count: total - valueStart)
+        self.isContiguous = true
+    }
+
+    /// Reads a log record's bytes, of the length that its frame gives; nil where the lengths inside contradict each other.
+    init?(frame: UnsafeRawBufferPointer) {
+        guard frame.count >= RecordLayout.frameByteCount, let start = frame.baseAddress,
+            start.integer(UInt32.self, at: 0) == frame.count, start.integer(UInt8.self, at: 4) == RecordType.entry.rawValue
+        else { return nil }
+        let keyByteCount = Int(start.integer(UInt16.self, at: RecordLayout.keyLengthOffset))
+        guard keyByteCount <= RecordLayout.maximumKeyByteCount, RecordLayout.frameByteCount + keyByteCount <= frame.count else { return nil }
+        self.init(trustedFrame: start)
+        guard self.isWellFormed else { return nil }
+    }
+
+    /// Reads an entry of LMDB; nil where the lengths inside contradict each other.
+    init?(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+        (self.key, self.value, self.isContiguous) = (key, value, false)
+        guard self.isWellFormed else { return nil }
+    }
+
+    private var isWellFormed: Bool {
+        guard self.value.count >= RecordLayout.minimumHeaderByteCount, self.flags & ~RecordLayout.Flags.known == 0,
+            Kind(rawValue: self.header.integer(UInt8.self, at: 9)) != nil
+        else { return false }
+        let payloadByteCount = Int(self.header.integer(UInt32.self, at: 12))
+        return self.headerByteCount + payloadByteCount == self.value.count
+    }
+
+    @inline(__always)
+    private var header: UnsafeRawPointer { self.value.baseAddress! }
+    @inline(__always)
+    private var flags: UInt8 { self.header.integer(UInt8.self, at: 8) }
+    private var headerByteCount: Int { RecordLayout.headerByteCount(flags: self.flags) }
+
+    package var isTombstone: Bool { self.flags & RecordLayout.Flags.tombstone != 0 }
+    package var kind: Kind { Kind(rawValue: self.header.integer(UInt8.self, at: 9))! }
+    package var dot: Dot { Dot(replica: self.header.replicaID(at: 16), sequence: self.header.integer(at: 32)) }
+    package var stampTime: UInt64 { self.header.integer(at: 40) }
+
+    package var stamp: Stamp {
+        guard self.flags & RecordLayout.Flags.stampReplica != 0 else { return Stamp(time: self.stampTime, replica: self.header.replicaID(at: 16)) }
+        return Stamp(time: self.stampTime, replica: self.header.replicaID(at: self.headerByteCount - ReplicaID.byteCount))
+    }
+
+    package var expiryMilliseconds: UInt64 {
+        self.flags & RecordLayout.Flags.expiry != 0 ? self.header.integer(at: RecordLayout.minimumHeaderByteCount) : 0
+    }
+
+    package var versionHeader: VersionHeader {
+        VersionHeader(
+            dot: self.dot, stamp: self.stamp, kind: self.kind, isTombstone: self.isTombstone, expiryMilliseconds: self.expiryMilliseconds)
+    }
+
+    /// The value's bytes; empty for a tombstone.
+    package var payload: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self.value[self.headerByteCount...]) }
+
+    /// True where header and payload are what was written under this token.
+    func isIntact(token: Token) -> Bool {
+        checksum(of: UnsafeRawBufferPointer(rebasing: self.value[8...]), seed: token.rawValue) == self.header.integer(UInt64.self, at: 0)
+    }
+
+    /// True where both are the same write of the same key.
+    func isSameVersion(as other: RecordView) -> Bool {
+        self.dot == other.dot && self.stampTime == other.stampTime && self.header.integer(UInt64.self, at: 0) == other.header.integer(UInt64.self, at: 0)
+    }
+
+    /// The entry's part of every digest that covers it.
+    package func fingerprint(under key: DigestKey) -> Fingerprint {
+        let byteCount = 2 + self.key.count + self.headerByteCount
+        if self.isContiguous {
+            return key.fingerprint(of: UnsafeRawBufferPointer(start: self.key.baseAddress! - 2, count: byteCount))
+        }
+        return withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 8) { scratch in
+            scratch.baseAddress!.store(UInt16(self.key.count), at: 0)
+            if !self.key.isEmpty { (scratch.baseAddress! + 2).copyMemory(from: self.key.baseAddress!, byteCount: self.key.count) }
+            (scratch.baseAddress! + 2 + self.key.count).copyMemory(from: self.header, byteCount: self.headerByteCount)
+            return key.fingerprint(of: UnsafeRawBufferPointer(scratch))
+        }
+    }
+}
+
+extension RecordView {
+    /// The total order of versions of one key: the greater one wins, whatever the order of arrival.
+    ///
+    /// Stamp (milliseconds, counter, replica id), then tombstone over value, then dot, then XXH3-64 of the bytes, then the bytes.
+    /// All behind the stamp is for what honest writers never produce, and decides it the same way everywhere.
+    package func precedes(_ other: RecordView) -> Bool {
+        if self.stamp != other.stamp { return self.stamp < other.stamp }
+        if self.isTombstone != other.isTombstone { return other.isTombstone }
+        if self.dot != other.dot { return self.dot < other.dot }
+        let (own, others) = (self.header.integer(UInt64.self, at: 0), other.header.integer(UInt64.self, at: 0))
+        if own != others { return own < others }
+        return self.value.lexicographicallyPrecedes(other.value)
+    }
+}

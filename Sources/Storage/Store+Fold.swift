@@ -1,0 +1,174 @@
+import Digests
+
+/// Keeping the digest: a put marks its entry unfolded and costs nothing more; the versions that a digest must subtract are looked up
+/// later, in token order, by the drain for a frozen table and by `fold` for the live one.
+extension Store {
+    /// The digest of all entries, as far as folded.
+    package var foldedDigest: Digest { self.tree.root }
+
+    /// True where the folded digest is that of all entries.
+    package var isFolded: Bool { self.frozen == nil && self.live.unfolded == 0 }
+
+    /// Folds up to `budget` entries of the live table.
+    ///
+    /// - Returns: false where a drain has to end first: what the base holds for a key is then not known to be what the digest contains.
+    package func fold(budget: Int) throws(StoreError) -> Bool {
+        guard self.frozen == nil else { return false }
+        var (budget, passes) = (budget, 0)
+        while budget > 0, self.live.unfolded > 0 {
+            guard var index = self.live.firstIndex(from: self.foldCursor) else {
+                precondition(passes < 2, "\(self.live.unfolded) entries unfolded, none found")
+                (self.foldCursor, passes) = (Token(rawValue: 0), passes + 1)
+                continue
+            }
+            while budget > 0 {
+                if self.live[index].fold != .this {
+                    try self.foldEntry(at: index)
+                    budget -= 1
+                }
+                guard let next = self.live.index(after: index) else {
+                    (self.foldCursor, passes) = (Token(rawValue: 0), passes + 1)
+                    break
+                }
+                index = next
+                self.foldCursor = self.live[index].token
+            }
+        }
+        return true
+    }
+
+    /// Folds the live table's entries in a token range, which is a few neighbours.
+    func fold(range: ClosedRange<Token>) throws(StoreError) {
+        var index = self.live.firstIndex(from: range.lowerBound)
+        while let place = index, self.live[place].token <= range.upperBound {
+            if self.live[place].fold != .this { try self.foldEntry(at: place) }
+            index = self.live.index(after: place)
+        }
+    }
+
+    private func foldEntry(at index: Int) throws(StoreError) {
+        let slot = self.live[index]
+        let view = slot.record!.view
+        if slot.fold == .below, let old = try self.findInBase(slot.token, key: view.key)?.record { self.unfold(old, at: slot.token) }
+        self.include(view, at: slot.token)
+        self.live.setFold(.this, at: index)
+    }
+
+    private func include(_ record: RecordView, at token: Token) {
+        self.tree.add(record.fingerprint(under: self.identity.digestKey), at: token)
+        if !record.isTombstone { self.liveKeys += 1 }
+    }
+
+    private func unfold(_ record: RecordView, at token: Token) {
+        self.tree.subtract(record.fingerprint(under: self.identity.digestKey), at: token)
+        if !record.isTombstone { self.liveKeys -= 1 }
+    }
+
+    /// Puts a slot into the live table. Where the digest contains the replaced version, that is taken out first.
+    func putFolded(_ slot: Table.Slot, _ chunk: Chunk) -> Table.Slot? {
+        guard let index = self.live.index(of: slot.token, key: slot.record!.view.key) else { return self.live.put(slot, chunk: chunk) }
+        var slot = slot
+        let old = self.live[index]
+        if old.fold == .this { self.unfold(old.record!.view, at: old.token) }
+        slot.fold = old.fold == .below ? .below : .nothing
+        return self.live.put(slot, chunk: chunk)
+    }
+
+    /// Takes a put back: the digest is left with what it had of the key below this table, or with nothing and a mark that says so.
+    func undoPut(in table: inout Table, at index: Int, previous: Table.Slot?, below: Table?) throws(StoreError) {
+        let slot = table[index]
+        if slot.fold == .this { self.unfold(slot.record!.view, at: slot.token) }
+        let fold: Table.Fold = slot.fold == .below ? .below : .nothing
+        if var previous {
+            previous.fold = fold
+            table.restore(previous, at: index)
+            return
+        }
+        if fold == .nothing {
+            let key = slot.record!.view.key
+            if let lower = below?.find(slot.token, key: key)?.record?.view {
+                self.include(lower, at: slot.token)
+            } else if let lower = try self.findInBase(slot.token, key: key)?.record {
+                self.include(lower, at: slot.token)
+            }
+        }
+        table.remove(at: index)
+    }
+
+    func apply(_ adjustments: [DigestAdjustment]) {
+        for adjustment in adjustments {
+            self.tree.apply(sum: adjustment.sum, entries: adjustment.entries, at: adjustment.token)
+            self.liveKeys += adjustment.live
+        }
+    }
+
+    // MARK: Recounting
+
+    /// Where a recount went, and whether it met what the tree says.
+    package struct Recount: Equatable, Sendable {
+        /// The token to go on from; nil at the end.
+        package var next: Token?
+        package var entries = 0
+        package var damaged = 0
+        /// The range of the first leaf whose entries do not add up to its digest.
+        package var mismatch: ClosedRange<Token>?
+    }
+
+    /// Recomputes the digests of the leaves from `start` on, until `budget` entries have been read, and compares them with the tree.
+    ///
+    /// - Returns: nil where a drain has to end first.
+    package func recount(from start: Token, budget: Int) throws(StoreError) -> Recount? {
+        guard self.frozen == nil else { return nil }
+        var result = Recount(next: start)
+        while let token = result.next, result.entries < budget {
+            let range = self.tree.leaf(containing: token).range
+            let counted = try self.count(range)
+            if counted.digest != self.tree.leaf(containing: token).digest, result.mismatch == nil { result.mismatch = range }
+            result.entries += Int(counted.digest.entries) + 1
+            result.damaged += counted.damaged
+            result.next = range.upperBound == Token(rawValue: .max) ? nil : Token(rawValue: range.upperBound.rawValue + 1)
+        }
+        return result
+    }
+
+    /// The digest of a range as a scan gives it.
+    private func count(_ range: ClosedRange<Token>) throws(StoreError) -> (digest: Digest, damaged: Int) {
+        try self.fold(range: range)
+        var (digest, damaged) = (Digest.empty, 0)
+        let key = self.identity.digestKey
+        try self.scan(from: range.lowerBound) { entry in
+            guard entry.token <= range.upperBound else { return false }
+            if let record = entry.record { digest.add(record.fingerprint(under: key)) }
+            if !entry.isIntact { damaged += 1 }
+            return true
+        }
+        return (digest, damaged)
+    }
+
+    /// Splits the tree's leaves as entries come, up to `budget` entries at a time.
+    ///
+    /// - Returns: false where there is nothing to do now.
+    package func growDigest(budget: Int) throws(StoreError) -> Bool {
+        guard self.frozen == nil else { return false }
+        if self.tree.growing == nil {
+            guard self.tree.wantsGrowth else { return false }
+            self.tree.beginGrowth()
+        }
+        var budget = budget
+        while budget > 0, let range = self.tree.growing {
+            let middle = Token(rawValue: range.lowerBound.rawValue + (range.upperBound.rawValue - range.lowerBound.rawValue) / 2)
+            let lower = try self.count(range.lowerBound...middle)
+            let upper = try self.count(Token(rawValue: middle.rawValue + 1)...range.upperBound)
+            guard self.tree.split(lower: lower.digest, upper: upper.digest) else {
+                throw .damagedCheckpoint(reason: "digest of tokens \(range.lowerBound) to \(range.upperBound) differs from a scan")
+            }
+            budget -= Int(lower.digest.entries + upper.digest.entries) + 1
+        }
+        return true
+    }
+
+    /// True where the tree has work for `growDigest`.
+    package var wantsGrowth: Bool { self.tree.growing != nil || self.tree.wantsGrowth }
+    /// The depth of the digest tree's leaves.
+    package var leafBits: Int { self.tree.leafBits }
+}

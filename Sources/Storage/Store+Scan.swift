@@ -1,0 +1,83 @@
+import Digests
+
+/// One entry of a scan: the newest version of a key.
+package struct ScannedEntry {
+    package let token: Token
+    package let key: UnsafeRawBufferPointer
+    /// Nil where the base's bytes do not form a record.
+    package let record: RecordView?
+    package let isIntact: Bool
+    /// What an answer that shows the entry depends on.
+    package let position: LogPosition
+}
+
+extension Store {
+    /// Visits the newest version of every key at or behind a token, in token order, until `body` returns false.
+    ///
+    /// A merge of live table, frozen table and base, the first of them winning where several have a key. Nothing may be put meanwhile.
+    package func scan(from start: Token, _ body: (ScannedEntry) throws(StoreError) -> Bool) throws(StoreError) {
+        try self.reader.open()
+        var upper = TableCursor(self.live, from: start)
+        var middle = TableCursor(self.frozen?.table, from: start)
+        var lower = try self.reader.seek(start)
+        while true {
+            var least: Place?
+            if let place = upper.place { least = place }
+            if let place = middle.place, least.map({ place.precedes($0) }) ?? true { least = place }
+            if let entry = lower {
+                let place = Place(token: entry.token, key: entry.key)
+                if least.map({ place.precedes($0) }) ?? true { least = place }
+            }
+            guard let least else { return }
+            var entry: ScannedEntry?
+            if let found = lower, Place(token: found.token, key: found.key) == least {
+                entry = ScannedEntry(token: found.token, key: found.key, record: found.record, isIntact: found.isIntact, position: 0)
+                lower = try self.reader.advance()
+            }
+            if let slot = middle.take(least) { entry = ScannedEntry(slot) }
+            if let slot = upper.take(least) { entry = ScannedEntry(slot) }
+            guard try body(entry!) else { return }
+        }
+    }
+}
+
+extension ScannedEntry {
+    fileprivate init(_ slot: Table.Slot) {
+        let view = slot.record!.view
+        self.init(token: slot.token, key: view.key, record: view, isIntact: true, position: slot.position)
+    }
+}
+
+/// A place in the order of all entries.
+private struct Place: Equatable {
+    let token: Token
+    let key: UnsafeRawBufferPointer
+
+    static func == (left: Self, right: Self) -> Bool { left.token == right.token && memoryEqual(left.key, right.key) }
+
+    func precedes(_ other: Self) -> Bool {
+        self.token != other.token ? self.token < other.token : self.key.lexicographicallyPrecedes(other.key)
+    }
+}
+
+/// A walk over a table, or over none.
+private struct TableCursor {
+    private let table: Table?
+    private var index: Int?
+
+    init(_ table: Table?, from start: Token) {
+        (self.table, self.index) = (table, table?.firstIndex(from: start))
+    }
+
+    var place: Place? {
+        guard let table, let index else { return nil }
+        return Place(token: table[index].token, key: table[index].record!.view.key)
+    }
+
+    /// The slot at a place, passing over it; nil where the walk is elsewhere.
+    mutating func take(_ place: Place) -> Table.Slot? {
+        guard let table, let index, self.place == place else { return nil }
+        self.index = table.index(after: index)
+        return table[index]
+    }
+}

@@ -1,0 +1,312 @@
+import Basics
+import DequeModule
+import Digests
+import Versioning
+
+/// The entries of one node: log, table, frozen table and base as one ordered map, and the digest tree over it.
+///
+/// The core loop owns it. It does no I/O but reads of the base: `endTick` names the batch to append and the table to drain, and the
+/// threads that did so report back with `wrote`, `synced`, `appendFailed` and `drained`. The simulator drives the same calls.
+///
+///     put → log tail ─ endTick → append … synced        reads: live table, frozen table, base
+///         └ live table ─ freeze → drain … drained → base
+///
+/// - Invariant: a version is in the live table, the frozen table or the base, and the newest is in the first of these that has the key.
+/// - Invariant: the folded digest (`tree`, `liveKeys`) covers for each key the version that the tables' `fold` marks name. It equals
+///   the digest of all entries once nothing is unfolded and nothing is frozen.
+package final class Store {
+    package let configuration: StoreConfiguration
+    package let identity: Identity
+    /// What this node's state reflects, log records not yet synced included.
+    package private(set) var seen: Seen
+    /// The greatest stamp time in log and base.
+    package private(set) var greatestStamp: UInt64
+
+    var tail: LogTail
+    package internal(set) var live = Table()
+    package internal(set) var frozen: FrozenTable?
+    let reader: any BaseReader
+    let base: any Base
+
+    var tree: DigestTree
+    /// Keys that are not tombstones, as far as folded.
+    package internal(set) var liveKeys: Int
+    var foldCursor = Token(rawValue: 0)
+
+    /// Everything before it is durable.
+    package private(set) var synced: LogPosition
+    /// Everything before it is in the file.
+    package private(set) var written: LogPosition
+    private var undo: Deque<Undo> = []
+    private var oldestPut: Instant?
+    package internal(set) var pacing: Pacing
+    package internal(set) var counters: StoreCounters
+    /// Why writes are refused although they could be queued: the disk is full, and the tables cannot be drained.
+    package private(set) var drainFailure: StoreError?
+    /// While set, no table is frozen: slices of digest work, which wait for the drain to end, get their turn.
+    package var holdsFreeze = false
+    private var isStopping = false
+
+    /// A put that could still fail to be appended.
+    private struct Undo {
+        let slot: Table.Slot
+        let previous: Table.Slot?
+        let dot: Dot
+    }
+
+    init(configuration: StoreConfiguration, base: any Base, reader: any BaseReader, recovered: RecoveredStore, saltSeed: UInt64) {
+        (self.configuration, self.base, self.reader) = (configuration, base, reader)
+        (self.identity, self.seen) = (recovered.checkpoint.identity, recovered.checkpoint.seen)
+        self.greatestStamp = recovered.checkpoint.greatestStamp
+        self.tail = LogTail(head: recovered.head, segmentBytes: configuration.segmentBytes, saltSeed: saltSeed)
+        (self.synced, self.written) = (recovered.head, recovered.head)
+        (self.live, self.tree, self.liveKeys) = (recovered.table, recovered.scan.tree, recovered.scan.liveKeys)
+        self.pacing = Pacing(configuration: configuration)
+        self.counters = StoreCounters(damagedEntries: recovered.scan.damagedEntries)
+    }
+
+    // MARK: Positions
+
+    /// Outputs that depend on a position leave when it is smaller than this.
+    package var durable: LogPosition { self.configuration.durability == .always ? self.synced : self.written }
+
+    /// What an output depends on that covers everything applied so far.
+    package var appliedPosition: LogPosition {
+        if self.tail.openBytes > 0 { return self.tail.openPosition }
+        return self.tail.head == 0 ? 0 : self.tail.head - 1
+    }
+
+    package var head: LogPosition { self.tail.head }
+
+    /// The bytes that were sealed and are not yet in the file: the driver stops reading from clients when they pass a bound.
+    package var unwrittenBytes: Int { Int(self.tail.head - self.written) + self.tail.openBytes }
+
+    // MARK: Reading
+
+    package enum Layer: Sendable { case live, frozen, base }
+
+    /// What a key has.
+    package enum Found {
+        case nothing
+        /// The newest version; it may be a tombstone. An answer that shows it depends on `position`.
+        case record(RecordView, position: LogPosition, layer: Layer)
+        /// The stored version does not have its checksum.
+        case damaged
+    }
+
+    /// Looks a key up. The view is valid until the next `put` or the end of the tick.
+    package func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> Found {
+        if let slot = self.live.find(token, key: key) { return .record(slot.record!.view, position: slot.position, layer: .live) }
+        if let slot = self.frozen?.table.find(token, key: key) {
+            return .record(slot.record!.view, position: slot.position, layer: .frozen)
+        }
+        guard let entry = try self.findInBase(token, key: key) else { return .nothing }
+        guard entry.isIntact, let record = entry.record else {
+            self.counters.damagedReads += 1
+            return .damaged
+        }
+        return .record(record, position: 0, layer: .base)
+    }
+
+    func findInBase(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry? {
+        try self.reader.open()
+        return try self.reader.find(token, key: key)
+    }
+
+    package func token(of key: UnsafeRawBufferPointer) -> Token { self.identity.digestKey.token(of: key) }
+
+    // MARK: Writing
+
+    /// Applies a version that wins over whatever the key has, without reading it: a write of this node, whose stamp is the greatest.
+    ///
+    /// - Parameter fill: writes the payload into memory of exactly `payloadByteCount` bytes.
+    /// - Returns: the position that an answer to this write depends on.
+    @discardableResult
+    package func put(
+        _ header: VersionHeader, key: UnsafeRawBufferPointer, token: Token, payloadByteCount: Int, at now: Instant,
+        fill: (UnsafeMutableRawBufferPointer) -> Void
+    ) -> LogPosition {
+        let byteCount = RecordLayout.byteCount(of: header, keyByteCount: key.count, payloadByteCount: payloadByteCount)
+        let (bytes, chunk) = self.tail.reserve(byteCount: byteCount, synced: self.synced)
+        RecordLayout.encode(header, key: key, token: token, payloadByteCount: payloadByteCount, into: bytes, fill: fill)
+        let position = self.tail.openPosition
+        self.insert(Table.Slot(token: token, record: RecordPointer(address: bytes.baseAddress!), position: position, fold: .below), chunk, header)
+        if self.oldestPut == nil { self.oldestPut = now }
+        self.pacing.admitted(recordBytes: byteCount)
+        self.counters.recordsApplied += 1
+        return position
+    }
+
+    private func insert(_ slot: Table.Slot, _ chunk: Chunk, _ header: VersionHeader) {
+        precondition(header.dot.sequence == self.seen.watermark(of: header.dot.replica) + 1, "\(header.dot) does not follow \(self.seen)")
+        precondition(header.stamp.time > self.greatestStamp, "stamp \(header.stamp) is not above \(self.greatestStamp)")
+        let previous = self.putFolded(slot, chunk)
+        _ = self.seen.insert(header.dot)
+        self.greatestStamp = header.stamp.time
+        self.undo.append(Undo(slot: slot, previous: previous, dot: header.dot))
+    }
+
+    /// A point in the current tick to which `rollBack` can return.
+    package struct Mark {
+        fileprivate let tail: LogTail.Mark?
+        fileprivate let undoCount: Int
+    }
+
+    package func mark() -> Mark { Mark(tail: self.tail.mark(), undoCount: self.undo.count) }
+
+    /// Takes back all puts since `mark`, which must be of this tick.
+    package func rollBack(to mark: Mark) throws(StoreError) {
+        while self.undo.count > mark.undoCount { try self.undoNewest() }
+        self.tail.rollBack(to: mark.tail)
+    }
+
+    /// The bytes of records put since the last tick.
+    package var tickBytes: Int { self.tail.openBytes }
+
+    // MARK: Ticks, appends and drains
+
+    package enum Action: Sendable {
+        /// Append to the log and sync, then report `wrote` and `synced`, or `appendFailed`.
+        case append(Batch)
+        /// Store in the base, then report `drained` or `drainFailed`.
+        case drain(DrainJob)
+    }
+
+    /// Ends a burst of work: seals what was put, lets go of the read snapshot, freezes the table when it is time.
+    package func endTick(at now: Instant) -> [Action] {
+        self.reader.reset()
+        var actions: [Action] = []
+        if let batch = self.tail.seal(synced: self.synced) { actions.append(.append(batch)) }
+        if self.shouldFreeze(at: now) { self.freeze() }
+        if let job = self.startDrainIfSynced(at: now) { actions.append(.drain(job)) }
+        return actions
+    }
+
+    private func shouldFreeze(at now: Instant) -> Bool {
+        guard self.frozen == nil, self.live.count > 0 else { return false }
+        if self.isStopping { return true }
+        if self.holdsFreeze { return false }
+        if self.live.count >= self.configuration.tableEntries || self.live.recordBytes >= self.configuration.tableBytes { return true }
+        return self.oldestPut.map { now >= $0 + self.configuration.tableAge } ?? true
+    }
+
+    /// When `endTick` should be called although nothing happened: the table's oldest entry has waited long enough.
+    package var deadline: Instant? {
+        guard self.frozen == nil, self.live.count > 0 else { return nil }
+        return self.oldestPut.map { $0 + self.configuration.tableAge }
+    }
+
+    private func freeze() {
+        let checkpoint = Checkpoint(identity: self.identity, position: self.tail.head, greatestStamp: self.greatestStamp, seen: self.seen)
+        self.frozen = FrozenTable(table: self.live, checkpoint: checkpoint)
+        self.live = Table()
+        (self.oldestPut, self.foldCursor) = (nil, Token(rawValue: 0))
+    }
+
+    /// The base may hold only what the log holds durably, or a crash would leave versions whose dots are issued again.
+    private func startDrainIfSynced(at now: Instant) -> DrainJob? {
+        guard let frozen, frozen.progress == nil, self.synced >= frozen.checkpoint.position else { return nil }
+        let progress = DrainProgress()
+        self.frozen!.progress = progress
+        self.pacing.drainStarted(entries: frozen.table.count, at: now)
+        return DrainJob(table: frozen.table, checkpoint: frozen.checkpoint, progress: progress)
+    }
+
+    /// Everything before `position` is in the file.
+    package func wrote(through position: LogPosition) {
+        precondition(position >= self.written, "written \(self.written) falls to \(position)")
+        self.written = position
+        while let first = self.undo.first, first.slot.position < position { self.undo.removeFirst() }
+    }
+
+    /// Everything before `position` is durable.
+    package func synced(through position: LogPosition) {
+        precondition(position >= self.synced && position <= self.written, "synced \(self.synced), \(position) of \(self.written)")
+        self.synced = position
+    }
+
+    /// The batch that begins at `origin` could not be appended: takes back its records and all newer ones, newest first. Their
+    /// sequence numbers are issued again, their stamps are not.
+    package func appendFailed(from origin: LogPosition) throws(StoreError) {
+        while let last = self.undo.last, last.slot.position >= origin { try self.undoNewest() }
+        if let frozen, frozen.checkpoint.position > origin {
+            precondition(self.live.count == 0 && frozen.progress == nil, "\(self.live.count) entries live behind a frozen table that is not synced")
+            (self.live, self.frozen) = (frozen.table, nil)
+        }
+        self.tail.cut(back: origin)
+        self.counters.failedAppends += 1
+    }
+
+    private func undoNewest() throws(StoreError) {
+        let undo = self.undo.removeLast()
+        let key = undo.slot.record!.view.key
+        if let index = self.live.index(of: undo.slot.token, key: key), self.live[index].record == undo.slot.record {
+            try self.undoPut(in: &self.live, at: index, previous: undo.previous, below: self.frozen?.table)
+        } else if let index = self.frozen!.table.index(of: undo.slot.token, key: key) {
+            try self.undoPut(in: &self.frozen!.table, at: index, previous: undo.previous, below: nil)
+        }
+        self.seen.retract(undo.dot)
+    }
+
+    /// The frozen table is in the base.
+    package func drained(_ adjustments: [DigestAdjustment], at now: Instant) {
+        precondition(self.frozen?.progress != nil, "drained, but nothing was draining")
+        self.reader.reset()  // Before the table goes: a snapshot of before the commit would show neither.
+        self.apply(adjustments)
+        self.pacing.drainEnded(at: now)
+        self.frozen = nil
+        self.drainFailure = nil
+        self.counters.drains += 1
+    }
+
+    /// The drain found no room and will be tried again; until then reads see the frozen table as before.
+    package func drainFailed(_ error: StoreError) { self.drainFailure = error }
+
+    /// From now on every tick drains what there is; the store is done when nothing is live or frozen.
+    package func stop() { self.isStopping = true }
+
+    package var isDrained: Bool { self.live.count == 0 && self.frozen == nil }
+}
+
+/// A table that takes no more writes, and the checkpoint for the moment it was frozen.
+package struct FrozenTable {
+    package internal(set) var table: Table
+    let checkpoint: Checkpoint
+    /// Set once the drain has begun, which is not before the log is synced up to the checkpoint.
+    package internal(set) var progress: DrainProgress?
+}
+
+/// What a store can be told. Sizes in bytes.
+package struct StoreConfiguration: Equatable, Sendable {
+    package enum Durability: String, Sendable, CaseIterable {
+        /// Answers leave after fdatasync of what they depend on.
+        case always
+        /// Answers leave after write(); fdatasync follows within the sync interval.
+        case interval
+    }
+
+    package var durability = Durability.always
+    /// A table freezes at this many entries …
+    package var tableEntries = 200_000
+    /// … or this many bytes of records …
+    package var tableBytes = 64 << 20
+    /// … or when its oldest entry has waited this long.
+    package var tableAge = Duration.seconds(60)
+    /// A segment takes no batch beyond this length.
+    package var segmentBytes = 64 << 20
+
+    package init() {}
+}
+
+/// Events since the start, for INFO.
+package struct StoreCounters: Equatable, Sendable {
+    /// Entries whose checksum did not fit in the scan at start.
+    package var damagedEntries: Int
+    /// Lookups that met a bad checksum since.
+    package var damagedReads = 0
+    package var recordsApplied = 0
+    package var failedAppends = 0
+    package var drains = 0
+
+    package init(damagedEntries: Int = 0) { self.damagedEntries = damagedEntries }
+}

@@ -1,0 +1,150 @@
+import Basics
+import Digests
+import Versioning
+
+/// What opening found and did, for the log.
+package struct OpeningReport: Equatable, Sendable {
+    /// True where the store was founded now.
+    package var isNew = false
+    package var entries: UInt64 = 0
+    package var damagedEntries = 0
+    package var replayedRecords = 0
+    package var tornBytes = 0
+    /// Set where a damaged log was put aside: the store came back under a new replica id.
+    package var droppedDamage: LogDamage?
+}
+
+extension Store {
+    /// Opens what disk and base hold: rebuilds the digest by a scan that verifies every checksum, replays the log from the position
+    /// that the base names, cuts a torn tail, removes segments that are drained.
+    ///
+    /// - Parameters:
+    ///   - dropsDamagedLog: comes back under a new replica id from a log that lost synced bytes; otherwise that is refused.
+    ///   - generator: draws identities and salts.
+    package static func open(
+        disk: any Disk, base: any Base, configuration: StoreConfiguration, dropsDamagedLog: Bool = false,
+        using generator: inout some RandomNumberGenerator
+    ) throws(StoreError) -> (store: Store, report: OpeningReport) {
+        var report = OpeningReport()
+        var checkpoint = try base.readCheckpoint()
+        if checkpoint == nil {
+            checkpoint = try Self.found(disk, base, using: &generator)
+            report.isNew = true
+        }
+        var replay = Replay(checkpoint: checkpoint!)
+        let log = try onDisk { () throws(DiskError) in try LogReader(disk: disk) }
+        let end = try log.read(from: replay.checkpoint.position) { frame, position throws(StoreError) in try replay.apply(frame, position) }
+        if let damage = end.damage {
+            guard dropsDamagedLog else { throw .damagedLog(damage) }
+            try replay.moveToBase(base, head: end.head, newReplica: ReplicaID(using: &generator))
+            try onDisk { () throws(DiskError) in try log.setAside() }
+            report.droppedDamage = damage
+        } else {
+            try onDisk { () throws(DiskError) in try log.prepare(for: end, drained: replay.checkpoint.position) }
+        }
+        (report.replayedRecords, report.tornBytes) = (replay.records, end.damage == nil ? end.tornBytes : 0)
+
+        let reader = try base.makeReader()
+        let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey)
+        (report.entries, report.damagedEntries) = (scan.tree.root.entries, scan.damagedEntries)
+        replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
+        let recovered = RecoveredStore(checkpoint: replay.checkpoint, head: end.head, table: replay.table, scan: scan)
+        let store = Store(configuration: configuration, base: base, reader: reader, recovered: recovered, saltSeed: generator.next())
+        return (store, report)
+    }
+
+    /// Draws the identity of a new store and makes it durable before anything else is.
+    private static func found(_ disk: any Disk, _ base: any Base, using generator: inout some RandomNumberGenerator) throws(StoreError) -> Checkpoint {
+        let names = try onDisk { () throws(DiskError) in try disk.fileNames() }
+        guard names.allSatisfy({ SegmentHeader.position(fromFileName: $0) == nil }) else {
+            throw .foreign(reason: "the data folder has a log but no LMDB file that goes with it")
+        }
+        let checkpoint = Checkpoint(identity: Identity(using: &generator))
+        let writer = base.makeWriter()
+        try writer.begin()
+        try writer.commit(checkpoint)
+        return checkpoint
+    }
+}
+
+/// What was read from base and log, before a `Store` is made of it.
+struct RecoveredStore {
+    /// State as of `head`.
+    let checkpoint: Checkpoint
+    let head: LogPosition
+    let table: Table
+    let scan: BaseScan
+}
+
+/// The records of the log behind the base's checkpoint, gathered in a table.
+private struct Replay {
+    var checkpoint: Checkpoint
+    private(set) var table = Table()
+    private(set) var records = 0
+    private var tail: LogTail
+
+    init(checkpoint: Checkpoint) {
+        self.checkpoint = checkpoint
+        // Only its chunks are used: nothing of a replay is appended again.
+        self.tail = LogTail(head: 0, segmentBytes: .max, saltSeed: 0)
+    }
+
+    /// Applies one record. Versions of one key come in the order in which they were applied, which is not always that of their stamps.
+    mutating func apply(_ frame: UnsafeRawBufferPointer, _ position: LogPosition) throws(StoreError) {
+        guard let record = RecordView(frame: frame) else {
+            throw .foreign(reason: "the log holds a record at position \(position) that this program cannot read")
+        }
+        let token = self.checkpoint.identity.digestKey.token(of: record.key)
+        _ = self.checkpoint.seen.insert(record.dot)
+        self.checkpoint.greatestStamp = max(self.checkpoint.greatestStamp, record.stampTime)
+        self.records += 1
+        if let present = self.table.find(token, key: record.key), !present.record!.view.precedes(record) { return }
+        let (bytes, chunk) = self.tail.reserve(byteCount: frame.count, synced: 0)
+        bytes.copyMemory(from: frame)
+        self.table.put(Table.Slot(token: token, record: RecordPointer(address: bytes.baseAddress!), position: position, fold: .below), chunk: chunk)
+    }
+
+    /// Stores everything in the base, under a new replica id and behind a log that will be put aside.
+    mutating func moveToBase(_ base: any Base, head: LogPosition, newReplica: ReplicaID) throws(StoreError) {
+        self.checkpoint.identity.replica = newReplica
+        self.checkpoint.position = head
+        var drain = Drain(DrainJob(table: self.table, checkpoint: self.checkpoint, progress: DrainProgress()), into: base.makeWriter())
+        while true {
+            if case .finished = try drain.step() { break }
+        }
+        self.table = Table()
+    }
+}
+
+/// The digest of everything in a base, by a scan that verifies every checksum.
+struct BaseScan {
+    private(set) var tree: DigestTree
+    private(set) var liveKeys = 0
+    private(set) var damagedEntries = 0
+    private(set) var greatestStamp: UInt64 = 0
+
+    init(_ base: any Base, _ reader: any BaseReader, _ key: DigestKey) throws(StoreError) {
+        self.tree = DigestTree(leafBits: DigestTree.leafBits(forEntries: try base.statistics().entries))
+        try reader.open()
+        var next = try reader.seek(Token(rawValue: 0))
+        while let entry = next {
+            self.count(entry, key)
+            next = try reader.advance()
+        }
+        reader.reset()
+    }
+
+    /// A damaged entry counts by its header as it stands, so that overwriting it takes out what was counted in.
+    private mutating func count(_ entry: BaseEntry, _ key: DigestKey) {
+        if !entry.isIntact || key.token(of: entry.key) != entry.token { self.damagedEntries += 1 }
+        guard let record = entry.record else { return }
+        self.tree.add(record.fingerprint(under: key), at: entry.token)
+        if !record.isTombstone { self.liveKeys += 1 }
+        if entry.isIntact { self.greatestStamp = max(self.greatestStamp, record.stampTime) }
+    }
+}
+
+/// Runs file operations on behalf of the store.
+private func onDisk<Result>(_ body: () throws(DiskError) -> Result) throws(StoreError) -> Result {
+    do throws(DiskError) { return try body() } catch { throw .disk(error) }
+}

@@ -1,0 +1,222 @@
+import Basics
+import Digests
+import Glibc
+
+/// The newest versions that are in the log and not yet in LMDB, indexed by token.
+///
+/// An open-addressed array whose home slots follow the token's highest bits, each run kept sorted, so that the whole array is in
+/// token order: a lookup looks at a few neighbours, and drains, scans and digests walk forward without a sort.
+///
+///     token    0…            4…      8…            c…      (capacity 16: the top four bits name the home slot)
+///     slots   [03][07][41][  ][4f][  ][88][  ][  ][c1]…    [slack]
+///
+/// - Invariant: used slots are sorted by (token, key), and no empty slot lies between an entry's home and its place.
+/// - Complexity: expected constant time for lookup and insertion at the greatest fill of 7/10.
+/// - Bound: the owner freezes it by `count` and `recordBytes`; an overwritten version keeps its bytes until the whole table goes.
+package struct Table: Sendable {
+    /// What of an entry's key the folded digest contains.
+    package enum Fold: UInt64, Sendable {
+        /// Whatever the layers below hold for the key.
+        case below = 0
+        /// Nothing.
+        case nothing = 1
+        /// This very version.
+        case this = 2
+    }
+
+    package struct Slot: Sendable {
+        package var token: Token
+        /// Nil in an empty slot.
+        package var record: RecordPointer?
+        /// Position << 2 | fold.
+        private var tagged: UInt64
+
+        fileprivate static let empty = Slot()
+
+        private init() {
+            (self.token, self.record, self.tagged) = (Token(rawValue: 0), nil, 0)
+        }
+
+        init(token: Token, record: RecordPointer, position: LogPosition, fold: Fold) {
+            (self.token, self.record) = (token, record)
+            self.tagged = position << 2 | fold.rawValue
+        }
+
+        /// The position of the batch that carries the record.
+        package var position: LogPosition { self.tagged >> 2 }
+        package var fold: Fold {
+            get { Fold(rawValue: self.tagged & 3)! }
+            set { self.tagged = self.tagged & ~3 | newValue.rawValue }
+        }
+    }
+
+    private var slots: ContiguousArray<Slot>
+    /// 64 minus the number of bits that name the home slot.
+    private var shift: UInt64
+    package private(set) var count = 0
+    /// The bytes of all records that were put in, overwritten ones included: what the table keeps in memory besides its slots.
+    package private(set) var recordBytes = 0
+    /// The entries whose fold is not `this`.
+    package private(set) var unfolded = 0
+    private var chunks: [Chunk] = []
+
+    private static let minimumBits: UInt64 = 10
+    /// Runs may grow past the last home slot by this much before the table doubles. At a fill of 7/10 runs of 100 are already rare.
+    private static let slack = 256
+
+    package init() {
+        self.shift = 64 - Self.minimumBits
+        self.slots = ContiguousArray(repeating: .empty, count: 1 << Self.minimumBits + Self.slack)
+    }
+
+    private var homes: Int { 1 << (64 - self.shift) }
+
+    @inline(__always)
+    private func home(of token: Token) -> Int { Int(token.rawValue >> self.shift) }
+
+    /// The bytes that slots and records take.
+    package var memoryBytes: Int { self.recordBytes + self.slots.count * MemoryLayout<Slot>.stride }
+
+    // MARK: Lookup
+
+    /// The place of a key, or the place where it belongs.
+    @inline(__always)
+    private func place(of token: Token, key: UnsafeRawBufferPointer) -> (index: Int, isPresent: Bool) {
+        var index = self.home(of: token)
+        while let record = self.slots[index].record, self.slots[index].token <= token {
+            if self.slots[index].token == token {
+                let found = record.view.key
+                if found.count == key.count && memoryEqual(found, key) { return (index, true) }
+                if !found.lexicographicallyPrecedes(key) { break }
+            }
+            index += 1
+        }
+        return (index, false)
+    }
+
+    /// The index of a key's slot, valid until the next insertion or removal.
+    package func index(of token: Token, key: UnsafeRawBufferPointer) -> Int? {
+        let (index, isPresent) = self.place(of: token, key: key)
+        return isPresent ? index : nil
+    }
+
+    package subscript(index: Int) -> Slot { self.slots[index] }
+
+    package func find(_ token: Token, key: UnsafeRawBufferPointer) -> Slot? {
+        let (index, isPresent) = self.place(of: token, key: key)
+        return isPresent ? self.slots[index] : nil
+    }
+
+    /// The first used slot at or behind a token, in token order.
+    package func firstIndex(from token: Token) -> Int? {
+        // A run that began before this home may reach over it.
+        self.nextUsed(from: self.home(of: token), noLessThan: token)
+    }
+
+    private func nextUsed(from start: Int, noLessThan token: Token) -> Int? {
+        var index = start
+        while index < self.slots.count {
+            if self.slots[index].record != nil, self.slots[index].token >= token { return index }
+            index += 1
+        }
+        return nil
+    }
+
+    /// The used slot after one.
+    package func index(after index: Int) -> Int? {
+        self.nextUsed(from: index + 1, noLessThan: Token(rawValue: 0))
+    }
+
+    // MARK: Change
+
+    /// Puts in a record, whose key is `token`'s, or replaces the one of its key.
+    ///
+    /// - Returns: the replaced slot, for undoing and unfolding.
+    @discardableResult
+    package mutating func put(_ slot: Slot, chunk: Chunk) -> Slot? {
+        let view = slot.record!.view
+        if self.chunks.last !== chunk { self.chunks.append(chunk) }
+        self.recordBytes += RecordLayout.frameByteCount + view.key.count + view.value.count
+        let (index, isPresent) = self.place(of: slot.token, key: view.key)
+        if isPresent {
+            let old = self.slots[index]
+            self.slots[index] = slot
+            self.countUnfolded(from: old.fold, to: slot.fold)
+            return old
+        }
+        self.insert(slot, at: index)
+        return nil
+    }
+
+    private mutating func insert(_ slot: Slot, at place: Int) {
+        if self.count * 10 >= self.homes * 7 {
+            self.double()
+            self.insert(slot, at: self.place(of: slot.token, key: slot.record!.view.key).index)
+            return
+        }
+        var end = place
+        while end < self.slots.count, self.slots[end].record != nil { end += 1 }
+        // The last slot stays empty: lookups stop there.
+        guard end < self.slots.count - 1 else {
+            self.double()
+            self.insert(slot, at: self.place(of: slot.token, key: slot.record!.view.key).index)
+            return
+        }
+        while end > place {
+            self.slots[end] = self.slots[end - 1]
+            end -= 1
+        }
+        self.slots[place] = slot
+        self.count += 1
+        if slot.fold != .this { self.unfolded += 1 }
+    }
+
+    private mutating func double() {
+        let old = self.slots
+        self.shift -= 1
+        self.slots = ContiguousArray(repeating: .empty, count: self.homes + Self.slack)
+        var next = 0
+        for slot in old where slot.record != nil {
+            next = max(next, self.home(of: slot.token))
+            precondition(next < self.slots.count - 1, "\(self.count) entries overflow \(self.slots.count) slots at \(slot.token)")
+            self.slots[next] = slot
+            next += 1
+        }
+    }
+
+    /// Removes an entry, as an undone write does.
+    package mutating func remove(at index: Int) {
+        if self.slots[index].fold != .this { self.unfolded -= 1 }
+        var hole = index
+        while self.slots[hole + 1].record != nil, self.home(of: self.slots[hole + 1].token) <= hole {
+            self.slots[hole] = self.slots[hole + 1]
+            hole += 1
+        }
+        self.slots[hole] = .empty
+        self.count -= 1
+    }
+
+    /// Replaces an entry by an earlier version of the same key, as an undone overwrite does.
+    package mutating func restore(_ slot: Slot, at index: Int) {
+        self.countUnfolded(from: self.slots[index].fold, to: slot.fold)
+        self.slots[index] = slot
+    }
+
+    package mutating func setFold(_ fold: Fold, at index: Int) {
+        self.countUnfolded(from: self.slots[index].fold, to: fold)
+        self.slots[index].fold = fold
+    }
+
+    private mutating func countUnfolded(from old: Fold, to new: Fold) {
+        if old != .this { self.unfolded -= 1 }
+        if new != .this { self.unfolded += 1 }
+    }
+}
+
+/// memcmp: the generic comparisons of buffers go byte by byte.
+@inline(__always)
+func memoryEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    guard left.count == right.count else { return false }
+    guard let leftStart = left.baseAddress, let rightStart = right.baseAddress else { return true }
+    return memcmp(leftStart, rightStart, left.count) == 0
+}

@@ -1,0 +1,89 @@
+import Basics
+
+/// Why bytes are no encoding of a `Seen`. Whoever reads them names where they came from.
+package enum SeenError: Error, Equatable, Sendable {
+    /// The bytes end before what their counts announce.
+    case truncated
+    /// Bytes follow the last entry.
+    case trailingBytes(count: Int)
+    case tooManyReplicas(count: Int, limit: Int)
+    case tooManyRuns(count: Int, limit: Int)
+    /// A replica does not follow the one before it, or nothing of it has been seen.
+    case misplacedReplica(ReplicaID)
+    /// A run is empty, or touches or precedes what is below it.
+    case misplacedRun(ReplicaID)
+}
+
+/// The encoding, all numbers big endian:
+///
+///     count of replicas 2 | for each, ascending: id 16 | watermark 8 | count of runs 1 | for each, ascending: first 8 | last 8
+///
+/// It is injective: equal values have equal bytes, and the decoder accepts no others.
+extension Seen {
+    /// Appends the encoding: 2 bytes, 25 for each replica, 16 for each run.
+    package func encode(into bytes: inout [UInt8]) {
+        bytes.append(bigEndian: UInt16(self.entries.count))  // At most `maximumReplicas`.
+        for entry in self.entries {
+            bytes.append(bigEndian: entry.replica.high)
+            bytes.append(bigEndian: entry.replica.low)
+            bytes.append(bigEndian: entry.watermark)
+            bytes.append(UInt8(entry.runs.count))  // At most `maximumRunsPerReplica`.
+            for run in entry.runs {
+                bytes.append(bigEndian: run.lowerBound)
+                bytes.append(bigEndian: run.upperBound)
+            }
+        }
+    }
+
+    /// Reads what `encode` wrote, all of `bytes`; allocates no more than the bytes themselves justify.
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(SeenError) {
+        var rest = bytes[...]
+        let count = Int(try rest.take(UInt16.self))
+        guard count <= Seen.maximumReplicas else { throw .tooManyReplicas(count: count, limit: Seen.maximumReplicas) }
+        var entries: ContiguousArray<Entry> = []
+        for _ in 0..<count {
+            let entry = try Entry(decoding: &rest)
+            if let last = entries.last, entry.replica <= last.replica { throw .misplacedReplica(entry.replica) }
+            entries.append(entry)
+        }
+        guard rest.isEmpty else { throw .trailingBytes(count: rest.count) }
+        self.init(checked: entries)
+    }
+}
+
+extension Seen.Entry {
+    fileprivate init(decoding rest: inout Slice<UnsafeRawBufferPointer>) throws(SeenError) {
+        let replica = ReplicaID(high: try rest.take(UInt64.self), low: try rest.take(UInt64.self))
+        let watermark = try rest.take(UInt64.self)
+        let count = Int(try rest.take(UInt8.self))
+        guard count <= Seen.maximumRunsPerReplica else { throw .tooManyRuns(count: count, limit: Seen.maximumRunsPerReplica) }
+        var runs: [ClosedRange<UInt64>] = []
+        var below = watermark
+        for _ in 0..<count {
+            let first = try rest.take(UInt64.self)
+            let last = try rest.take(UInt64.self)
+            guard first > below, first - 1 > below, last >= first else { throw .misplacedRun(replica) }
+            runs.append(first...last)
+            below = last
+        }
+        self.init(replica: replica, watermark: watermark, runs: runs)
+        if self.isEmpty { throw .misplacedReplica(replica) }
+    }
+}
+
+extension Slice where Base == UnsafeRawBufferPointer {
+    /// Removes a big-endian number from the front.
+    fileprivate mutating func take<Number: FixedWidthInteger>(_: Number.Type) throws(SeenError) -> Number {
+        let size = MemoryLayout<Number>.size
+        guard self.count >= size else { throw .truncated }
+        let number = self.base.loadUnaligned(fromByteOffset: self.startIndex, as: Number.self)
+        self = self.dropFirst(size)
+        return Number(bigEndian: number)
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(bigEndian number: some FixedWidthInteger) {
+        Swift.withUnsafeBytes(of: number.bigEndian) { self.append(contentsOf: $0) }
+    }
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, lints and runs the tests: all of them, or those whose names match the one argument.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+# The version of the Python client that the tests drive a node with.
+redis_py=8.1.0
+
+# Only what is declared may be imported; the same flags for both steps, so the second one finds everything built.
+build_flags=(--package-path "$repository" --explicit-target-dependency-import-check error)
+
+usage() {
+    cat <<'HELP'
+usage: deploy/test.sh [FILTER]
+
+Installs what is missing, builds, lints and runs the tests. FILTER is a regular expression over
+Module.Suite/test names, as of `swift test --filter`; without it all tests run.
+HELP
+}
+
+prepare_python() {
+    local environment=$repository/.build-venv
+    local check="import redis; assert redis.__version__ == '$redis_py'"
+    "$environment/bin/python" -c "$check" >/dev/null 2>&1 && return
+    need_python "python3 python3-venv" venv ensurepip
+    run_quietly "Creating a Python environment with redis $redis_py" "$python" -m venv --clear "$environment" \
+        || fail 69 "could not create $environment"
+    run_quietly "Installing redis $redis_py into it" "$environment/bin/python" -m pip install --disable-pip-version-check "redis==$redis_py" \
+        || fail 69 "could not install the Python package redis $redis_py"
+    "$environment/bin/python" -c "$check" || fail 69 "$environment has another version of redis than $redis_py"
+}
+
+lint() {
+    (cd "$repository" && swift format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift)
+}
+
+run_tests() {
+    local filter=() started=$SECONDS
+    [[ -z $1 ]] || filter=(--filter "$1")
+    ulimit -n "$(ulimit -Hn)"  # Some tests hold thousands of connections.
+    swift test --skip-build "${build_flags[@]}" "${filter[@]}" </dev/null || fail 1 "tests failed, see above"
+    tests_took=$((SECONDS - started))
+}
+
+case ${1:-} in
+    --help | -h) usage && exit 0 ;;
+    -*) fail 64 "unknown argument: $1 (deploy/test.sh --help)" ;;
+esac
+(($# <= 1)) || fail 64 "one filter at most (deploy/test.sh --help)"
+
+need_packages "${build_packages[@]}" "${client_packages[@]}"
+need_swift
+prepare_python
+run_quietly "Linting" lint || fail 1 "the sources are not formatted as .swift-format says; \`swift format -i FILE\` does most of it"
+run_quietly "Building (the first time this takes some minutes)" swift build --build-tests "${build_flags[@]}" || fail 1 "the build failed"
+run_tests "${1:-}"
+if [[ -n ${1:-} ]]; then which="the tests that match $1"; else which="all tests"; fi
+say "Passed: build, lint, $which ($tests_took s for the tests)."
