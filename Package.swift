@@ -17,6 +17,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         // One reading of flags, environment and file, in that order. JSON files only, so no traits beyond its defaults.
         .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0"),
+        // The path type that swift-configuration's file reader takes.
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
         // Structured logs.
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // Start and graceful stop on signals.
@@ -64,9 +66,10 @@ let package = Package(
         .executableTarget(
             name: "hearsay",
             dependencies: [
-                "Basics", "Storage", "Node", "Server", "Bench",
+                "Basics", "RESP", "Storage", "Node", "Server", "Bench",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
@@ -78,7 +81,8 @@ let package = Package(
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Digests", "Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["Node", "RESP", "Storage", "Digests", "Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "ServerTests", dependencies: ["Server", "Node", "Storage", "TestSupport"]),
-        .testTarget(name: "ClusterTests", dependencies: ["TestSupport", "Basics"]),
+        .testTarget(name: "BenchTests", dependencies: ["Bench", "Basics"]),
+        .testTarget(name: "ClusterTests", dependencies: ["TestSupport", "Basics", "hearsay"], exclude: ["redis_py_checks.py"]),
     ],
     swiftLanguageModes: [.v6]
 )

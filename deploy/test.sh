@@ -36,10 +36,15 @@ lint() {
 }
 
 run_tests() {
-    local filter=() started=$SECONDS
+    local filter=() log status=0 started=$SECONDS
     [[ -z $1 ]] || filter=(--filter "$1")
+    log=$(mktemp)
     ulimit -n "$(ulimit -Hn)"  # Some tests hold thousands of connections.
-    swift test --skip-build "${build_flags[@]}" "${filter[@]}" </dev/null || fail 1 "tests failed, see above"
+    swift test --skip-build "${build_flags[@]}" "${filter[@]}" </dev/null 2>&1 | tee "$log" || status=$?
+    tests=$(sed -nE 's/.*Test run with ([0-9]+) tests? in .* passed .*/\1/p' "$log" | tail -n 1)
+    rm -f "$log"
+    ((status == 0)) || fail 1 "tests failed, see above"
+    ((${tests:-0} > 0)) || fail 1 "no test ran"  # A filter that matches nothing must not look like success.
     tests_took=$((SECONDS - started))
 }
 
@@ -55,5 +60,4 @@ prepare_python
 run_quietly "Linting" lint || fail 1 "the sources are not formatted as .swift-format says; \`swift format -i FILE\` does most of it"
 run_quietly "Building (the first time this takes some minutes)" swift build --build-tests "${build_flags[@]}" || fail 1 "the build failed"
 run_tests "${1:-}"
-if [[ -n ${1:-} ]]; then which="the tests that match $1"; else which="all tests"; fi
-say "Passed: build, lint, $which ($tests_took s for the tests)."
+say "Passed: build, lint and $tests tests${1:+ that match $1} ($tests_took s for the tests)."

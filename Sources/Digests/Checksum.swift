@@ -21,7 +21,6 @@ package struct StreamingChecksum: ~Copyable {
     }
 
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        guard !bytes.isEmpty else { return }  // xxHash calls a null pointer an error, even for no bytes.
         let code = XXH3_64bits_update(self.state, bytes.baseAddress, bytes.count)
         precondition(code == XXH_OK, "xxHash refused \(bytes.count) bytes: \(code)")
     }

@@ -8,5 +8,8 @@ package struct Token: RawRepresentable, Hashable, Sendable {
 }
 
 extension Token: Comparable {
+    /// Written out because other modules call a derived `==` through its witness table, at several times the cost.
+    package static func == (left: Self, right: Self) -> Bool { left.rawValue == right.rawValue }
+
     package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }

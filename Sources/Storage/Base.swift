@@ -46,6 +46,7 @@ package protocol BaseReader: AnyObject {
     func open() throws(StoreError)
     /// Lets go of the snapshot. One that is kept pins pages and makes the file grow.
     func reset()
+    /// Ends a walk: `seek` comes before the next `advance`.
     func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry?
     /// Moves to the first entry at or behind a token.
     func seek(_ token: Token) throws(StoreError) -> BaseEntry?

@@ -52,10 +52,13 @@ struct SegmentHeader: Equatable, Sendable {
     /// The file name of the segment that begins at `position`: names in order are segments in order.
     static func fileName(at position: LogPosition) -> String { hexadecimal(position) + ".log" }
 
+    /// No log gets there, and tables keep two bits beside a position: 2^61, two million years of writing 32 MB/s.
+    static let positionLimit: LogPosition = 1 << 61
+
     /// The position in a segment's file name; nil for other files.
     static func position(fromFileName name: String) -> LogPosition? {
         guard name.utf8.count == 20, name.hasSuffix(".log"), let position = UInt64(name.prefix(16), radix: 16),
-            Self.fileName(at: position) == name
+            position < Self.positionLimit, Self.fileName(at: position) == name
         else { return nil }
         return position
     }

@@ -39,7 +39,7 @@ package struct LogReader {
                 try walk.take(segment.name, at: segment.position, bytes, body)
             }
         }
-        return try walk.finish()
+        return walk.finish()
     }
 
     private func load(_ name: String) throws(StoreError) -> [UInt8] {
@@ -69,22 +69,18 @@ package struct LogReader {
                 throw .foreign(reason: "log segment \(name) has format \(version); this program reads format \(SegmentHeader.formatVersion)")
             case .valid, .unreadable: header = nil
             }
+            // A segment is missing, or the one before ends early: the gap begins at the head.
+            if self.stop == nil, position > self.head { self.stop = (name, self.head) }
             guard let header else {
                 self.stopReading(name, at: position, tornBytes: bytes.count)
+                self.searchClaims(bytes, from: SegmentHeader.byteCount, segment: position, salt: nil)
                 return
             }
-            if self.stop != nil {
+            guard self.stop == nil else {
                 // Behind the end: nothing here counts, but what it claims to have been synced does.
-                self.greatestClaim = max(self.greatestClaim, header.synced)
-                self.searchClaims(bytes, from: SegmentHeader.byteCount, header)
                 self.tornBytes += bytes.count
-                return
-            }
-            if position > self.head && position > self.start {
-                // A segment is missing, or the one before ends early: the gap begins at the head.
-                self.stopReading(name, at: self.head, tornBytes: bytes.count)
                 self.greatestClaim = max(self.greatestClaim, header.synced)
-                self.searchClaims(bytes, from: SegmentHeader.byteCount, header)
+                self.searchClaims(bytes, from: SegmentHeader.byteCount, segment: position, salt: header.salt)
                 return
             }
             try self.readBatches(name, bytes, header, body)
@@ -94,21 +90,20 @@ package struct LogReader {
             _ name: String, _ bytes: UnsafeRawBufferPointer, _ header: SegmentHeader,
             _ body: (UnsafeRawBufferPointer, LogPosition) throws(StoreError) -> Void
         ) throws(StoreError) {
-            var offset = SegmentHeader.byteCount
+            // LMDB has what lies before `start`: whether it still reads does not matter.
+            let covered = self.start > header.position ? self.start - header.position : 0
+            var offset = max(SegmentHeader.byteCount, Int(min(covered, UInt64(bytes.count))))
             while offset < bytes.count {
                 let position = header.position + UInt64(offset)
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
                 guard let batch = BatchHeader.read(rest, position: position, salt: header.salt) else {
-                    // What `start` covers is in LMDB already; what reads behind it counts.
                     self.stopReading(name, at: position, tornBytes: bytes.count - offset)
-                    self.searchClaims(bytes, from: offset + 1, header)
+                    self.searchClaims(bytes, from: offset + 1, segment: header.position, salt: header.salt)
                     return
                 }
                 self.greatestClaim = max(self.greatestClaim, batch.synced)
                 let end = offset + BatchHeader.byteCount + batch.recordBytes
-                if position >= self.start {
-                    try self.readRecords(name, UnsafeRawBufferPointer(rebasing: bytes[(offset + BatchHeader.byteCount)..<end]), position, body)
-                }
+                try self.readRecords(name, UnsafeRawBufferPointer(rebasing: bytes[(offset + BatchHeader.byteCount)..<end]), position, body)
                 offset = end
                 self.head = max(self.head, header.position + UInt64(end))
             }
@@ -139,13 +134,16 @@ package struct LogReader {
             self.tornBytes += tornBytes
         }
 
-        /// Looks at every offset for whole batches of this segment: only their claims matter.
-        private mutating func searchClaims(_ bytes: UnsafeRawBufferPointer, from start: Int, _ header: SegmentHeader) {
+        /// Looks at every offset for whole batches of the segment at a position: only their claims matter. Where the segment's header
+        /// is lost, so is its salt, and each batch is taken at its word.
+        private mutating func searchClaims(_ bytes: UnsafeRawBufferPointer, from start: Int, segment: LogPosition, salt: UInt64?) {
             var offset = start
             while offset + BatchHeader.byteCount <= bytes.count {
-                let isCandidate = (bytes.baseAddress! + offset).integer(UInt32.self, at: 0) == BatchHeader.magic
+                let place = bytes.baseAddress! + offset
+                let isCandidate = place.integer(UInt32.self, at: 0) == BatchHeader.magic
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
-                if isCandidate, let batch = BatchHeader.read(rest, position: header.position + UInt64(offset), salt: header.salt) {
+                let salt = salt ?? place.integer(UInt64.self, at: 16)
+                if isCandidate, let batch = BatchHeader.read(rest, position: segment + UInt64(offset), salt: salt) {
                     self.greatestClaim = max(self.greatestClaim, batch.synced)
                     offset += BatchHeader.byteCount + batch.recordBytes
                 } else {
@@ -154,11 +152,10 @@ package struct LogReader {
             }
         }
 
-        /// The head may lie before `start` only where the files that held what LMDB has already are gone, which is how a clean stop
-        /// leaves them.
-        func finish() throws(StoreError) -> End {
+        /// A segment that begins before `start` was synced up to there at least, so there is no crash that takes its header.
+        func finish() -> End {
             var end = End(head: self.head, tornBytes: self.tornBytes, damage: nil)
-            if let stop, self.greatestClaim > max(self.head, self.start) || stop.position < self.start {
+            if let stop, self.greatestClaim > self.head || stop.position < self.start {
                 end.damage = LogDamage(segment: stop.segment, position: stop.position, claimedSynced: max(self.greatestClaim, self.start))
             }
             return end
@@ -171,13 +168,13 @@ package struct LogReader {
             let next = index + 1 < self.segments.count ? self.segments[index + 1].position : LogPosition.max
             if segment.position >= end.head || (next <= drained && next <= end.head) || end.head <= drained {
                 try self.disk.remove(segment.name)
-            } else if next > end.head {
+            } else {
                 let file = try self.disk.open(segment.name)
-                let length = Int(end.head - segment.position)
-                if try file.byteCount() > length {
-                    try file.truncate(to: length)
-                    try file.sync()
-                }
+                let length = Int(min(next, end.head) - segment.position)
+                if try file.byteCount() > length { try file.truncate(to: length) }
+                // Even where nothing is cut: a killed process may have left whole batches that only the system's memory has. From now
+                // on they count as synced.
+                try file.sync()
             }
         }
         try self.disk.syncFolder()

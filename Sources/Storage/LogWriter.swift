@@ -27,7 +27,8 @@ package struct LogWriter {
             do throws(DiskError) {
                 try self.append(batch)
             } catch {
-                guard error.isFull else { throw error }
+                // A failed sync leaves in doubt what was written before, full disk or not.
+                guard error.isFull, error.operation != .sync else { throw error }
                 try self.cutBack(batch)
                 self.epoch += 1
                 return (batch, error)

@@ -59,7 +59,7 @@ package final class Store {
         (self.identity, self.seen) = (recovered.checkpoint.identity, recovered.checkpoint.seen)
         self.greatestStamp = recovered.checkpoint.greatestStamp
         self.tail = LogTail(head: recovered.head, segmentBytes: configuration.segmentBytes, saltSeed: saltSeed)
-        (self.synced, self.written) = (recovered.head, recovered.head)
+        (self.synced, self.written, self.drainedPosition) = (recovered.head, recovered.head, recovered.drainedPosition)
         (self.live, self.tree, self.liveKeys) = (recovered.table, recovered.scan.tree, recovered.scan.liveKeys)
         self.pacing = Pacing(configuration: configuration)
         self.counters = StoreCounters(damagedEntries: recovered.scan.damagedEntries)
@@ -78,6 +78,9 @@ package final class Store {
 
     package var head: LogPosition { self.tail.head }
 
+    /// Everything before it is in the base: what the log is no longer needed for.
+    package private(set) var drainedPosition: LogPosition
+
     /// The bytes that were sealed and are not yet in the file: the driver stops reading from clients when they pass a bound.
     package var unwrittenBytes: Int { Int(self.tail.head - self.written) + self.tail.openBytes }
 
@@ -94,7 +97,7 @@ package final class Store {
         case damaged
     }
 
-    /// Looks a key up. The view is valid until the next `put` or the end of the tick.
+    /// Looks a key up. The view is valid until the end of the tick, puts or not: chunks stay with their table.
     package func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> Found {
         if let slot = self.live.find(token, key: key) { return .record(slot.record!.view, position: slot.position, layer: .live) }
         if let slot = self.frozen?.table.find(token, key: key) {
@@ -254,6 +257,7 @@ package final class Store {
         self.reader.reset()  // Before the table goes: a snapshot of before the commit would show neither.
         self.apply(adjustments)
         self.pacing.drainEnded(at: now)
+        self.drainedPosition = self.frozen!.checkpoint.position
         self.frozen = nil
         self.drainFailure = nil
         self.counters.drains += 1
@@ -264,6 +268,9 @@ package final class Store {
 
     /// From now on every tick drains what there is; the store is done when nothing is live or frozen.
     package func stop() { self.isStopping = true }
+
+    /// Sizes of the base, as of its last commit.
+    package func baseStatistics() throws(StoreError) -> BaseStatistics { try self.base.statistics() }
 
     package var isDrained: Bool { self.live.count == 0 && self.frozen == nil }
 }

@@ -48,7 +48,7 @@ extension Store {
         let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey)
         (report.entries, report.damagedEntries) = (scan.tree.root.entries, scan.damagedEntries)
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
-        let recovered = RecoveredStore(checkpoint: replay.checkpoint, head: end.head, table: replay.table, scan: scan)
+        let recovered = RecoveredStore(checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, table: replay.table, scan: scan)
         let store = Store(configuration: configuration, base: base, reader: reader, recovered: recovered, saltSeed: generator.next())
         return (store, report)
     }
@@ -72,6 +72,8 @@ struct RecoveredStore {
     /// State as of `head`.
     let checkpoint: Checkpoint
     let head: LogPosition
+    /// What the base covers.
+    let drainedPosition: LogPosition
     let table: Table
     let scan: BaseScan
 }
@@ -106,6 +108,7 @@ private struct Replay {
 
     /// Stores everything in the base, under a new replica id and behind a log that will be put aside.
     mutating func moveToBase(_ base: any Base, head: LogPosition, newReplica: ReplicaID) throws(StoreError) {
+        try self.dropSuperseded(by: base)
         self.checkpoint.identity.replica = newReplica
         self.checkpoint.position = head
         var drain = Drain(DrainJob(table: self.table, checkpoint: self.checkpoint, progress: DrainProgress()), into: base.makeWriter())
@@ -113,6 +116,23 @@ private struct Replay {
             if case .finished = try drain.step() { break }
         }
         self.table = Table()
+    }
+
+    /// Forgets versions of which the base has newer ones: a drain that a crash ended may have stored what the damage took from the log.
+    private mutating func dropSuperseded(by base: any Base) throws(StoreError) {
+        let reader = try base.makeReader()
+        try reader.open()
+        var index = self.table.firstIndex(from: Token(rawValue: 0))
+        while let place = index {
+            let slot = self.table[place]
+            let record = slot.record!.view
+            if let stored = try reader.find(slot.token, key: record.key), stored.isIntact, let newest = stored.record, record.precedes(newest) {
+                self.table.remove(at: place)
+                index = self.table.index(after: place - 1)
+            } else {
+                index = self.table.index(after: place)
+            }
+        }
     }
 }
 

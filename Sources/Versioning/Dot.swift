@@ -13,6 +13,11 @@ package struct Dot: Hashable, Sendable {
 }
 
 extension Dot: Comparable {
+    /// Written out because other modules call a derived `==` through its witness table, at several times the cost.
+    package static func == (left: Self, right: Self) -> Bool {
+        left.sequence == right.sequence && left.replica == right.replica
+    }
+
     /// By replica, then by sequence number: the writes of one replica stand together, in the order in which it took them.
     package static func < (left: Self, right: Self) -> Bool {
         (left.replica, left.sequence) < (right.replica, right.sequence)

@@ -33,6 +33,11 @@ package struct Stamp: Hashable, Sendable {
 }
 
 extension Stamp: Comparable {
+    /// Written out because other modules call a derived `==` through its witness table, at several times the cost.
+    package static func == (left: Self, right: Self) -> Bool {
+        left.time == right.time && left.replica == right.replica
+    }
+
     /// By time, then by replica; two stamps that one replica issued are never equal (I9).
     package static func < (left: Self, right: Self) -> Bool {
         left.time == right.time ? left.replica < right.replica : left.time < right.time

@@ -20,9 +20,11 @@ package final class LMDBBase: Base {
     package init(folder: String) throws(StoreError) {
         let environment = try Environment(folder: folder)
         let transaction = try WriteTransaction(environment)
-        let entries = try transaction.database("entries", flags: MDB_CREATE)
-        let tombstones = try transaction.database("tombstones", flags: MDB_CREATE)
-        let meta = try transaction.database("meta", flags: MDB_CREATE)
+        // Where there is anything already our databases must be among it: nothing is created beside another program's data.
+        let flags = try transaction.isEnvironmentEmpty() ? MDB_CREATE : 0
+        let entries = try transaction.database("entries", flags: flags)
+        let tombstones = try transaction.database("tombstones", flags: flags)
+        let meta = try transaction.database("meta", flags: flags)
         try transaction.commit()
         (self.environment, self.entries, self.tombstones, self.meta) = (environment, entries, tombstones, meta)
     }
@@ -121,6 +123,7 @@ private final class LMDBWriter: BaseWriter {
     private let environment: Environment
     private var transaction: WriteTransaction?
     private let key = EntryKey()
+    private let dotKey = DotKey()
 
     init(base: LMDBBase, environment: Environment) {
         (self.base, self.environment) = (base, environment)
@@ -139,10 +142,10 @@ private final class LMDBWriter: BaseWriter {
     func put(_ record: RecordView, token: Token, replacingTombstone: Bool) throws(StoreError) {
         let entryKey = self.key.bytes(token, record.key)
         if replacingTombstone, let old = try self.transaction!.get(entryKey, from: self.base.entries), let version = RecordView(key: record.key, value: old) {
-            try self.transaction!.remove(DotKey(version.dot).bytes, from: self.base.tombstones)
+            try self.transaction!.remove(self.dotKey.bytes(version.dot), from: self.base.tombstones)
         }
         try self.transaction!.put(entryKey, record.value, in: self.base.entries)
-        if record.isTombstone { try self.transaction!.put(DotKey(record.dot).bytes, entryKey, in: self.base.tombstones) }
+        if record.isTombstone { try self.transaction!.put(self.dotKey.bytes(record.dot), entryKey, in: self.base.tombstones) }
     }
 
     func commit(_ checkpoint: Checkpoint?) throws(StoreError) {
@@ -159,17 +162,17 @@ private final class LMDBWriter: BaseWriter {
     func abort() { self.transaction = nil }
 }
 
-/// A dot as a key of the `tombstones` database.
-private final class DotKey {
-    private let storage = UnsafeMutableRawBufferPointer.allocate(byteCount: 24, alignment: 8)
+/// Room for a dot as a key of the `tombstones` database.
+private struct DotKey: ~Copyable {
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: ReplicaID.byteCount + 8, alignment: 8)
 
-    init(_ dot: Dot) {
-        let start = self.storage.baseAddress!
+    deinit { self.buffer.deallocate() }
+
+    /// The bytes are valid until the next call.
+    func bytes(_ dot: Dot) -> UnsafeRawBufferPointer {
+        let start = self.buffer.baseAddress!
         start.store(dot.replica, at: 0)
-        start.storeBytes(of: dot.sequence.bigEndian, toByteOffset: 16, as: UInt64.self)
+        start.storeBytes(of: dot.sequence.bigEndian, toByteOffset: ReplicaID.byteCount, as: UInt64.self)
+        return UnsafeRawBufferPointer(self.buffer)
     }
-
-    deinit { self.storage.deallocate() }
-
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(self.storage) }
 }

@@ -25,9 +25,21 @@ struct WriteTransaction: ~Copyable {
         try self.environment.check(mdb_txn_commit(handle), "commit")
     }
 
+    /// True where the environment holds no database and no entry.
+    func isEnvironmentEmpty() throws(StoreError) -> Bool {
+        var unnamed: MDB_dbi = 0
+        try self.environment.check(mdb_dbi_open(self.handle, nil, 0, &unnamed), "open the unnamed database")
+        return try self.entryCount(of: unnamed) == 0
+    }
+
+    /// - Throws: `foreign` where the database is not there and the flags do not ask to create it.
     func database(_ name: String, flags: Int32) throws(StoreError) -> MDB_dbi {
         var database: MDB_dbi = 0
-        try self.environment.check(mdb_dbi_open(self.handle, name, UInt32(flags), &database), "open database \(name)")
+        let code = mdb_dbi_open(self.handle, name, UInt32(flags), &database)
+        if code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE {
+            throw .foreign(reason: "the LMDB file in the data folder was not written by Hearsay: it has no database \(name)")
+        }
+        try self.environment.check(code, "open database \(name)")
         return database
     }
 

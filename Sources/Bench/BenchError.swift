@@ -1,0 +1,39 @@
+/// Why a load run could not be carried out. What the node merely answered badly stands in the report instead.
+package enum BenchError: Error, Equatable, Sendable {
+    /// An option is outside its bounds.
+    case invalidOption(name: String, reason: String)
+    /// The system allows this process fewer open files than the connections need.
+    case tooFewDescriptors(needed: Int, limit: Int)
+    case cannotConnect(address: String, reason: String)
+    /// The node answered the greeting (AUTH, PING) of a new connection with an error.
+    case refused(text: String)
+    /// The node closed a connection that still waited for replies. `lastError` is the last error reply on it, if there was one.
+    case closedByPeer(lastError: String?)
+    case connectionFailed(reason: String)
+    case malformedReply(ReplyFault)
+    /// A reply of a kind that its request cannot have, such as an integer for GET.
+    case unexpectedReply(request: String, reply: String)
+    /// Requests were outstanding and nothing arrived on any connection for this long.
+    case stalled(seconds: Int)
+    /// Some keys could not be written before the measurement.
+    case loadFailed(errors: Int, first: String)
+}
+
+extension BenchError: CustomStringConvertible {
+    /// One line for a person.
+    package var description: String {
+        switch self {
+        case .invalidOption(let name, let reason): "\(name): \(reason)"
+        case .tooFewDescriptors(let needed, let limit): "\(needed) open files are needed but only \(limit) allowed: raise the limit with ulimit -n"
+        case .cannotConnect(let address, let reason): "cannot connect to \(address): \(reason)"
+        case .refused(let text): "the node refused a connection: \(text)"
+        case .closedByPeer(let lastError?): "the node closed a connection with requests outstanding; its last error was: \(lastError)"
+        case .closedByPeer(nil): "the node closed a connection with requests outstanding"
+        case .connectionFailed(let reason): "a connection failed: \(reason)"
+        case .malformedReply(let fault): "malformed reply: \(fault)"
+        case .unexpectedReply(let request, let reply): "\(request) was answered by \(reply)"
+        case .stalled(let seconds): "no reply on any connection for \(seconds) s"
+        case .loadFailed(let errors, let first): "loading failed: \(errors) errors, the first: \(first)"
+        }
+    }
+}

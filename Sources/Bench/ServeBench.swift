@@ -1,0 +1,166 @@
+import Basics
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// A load tool for any server that speaks the Redis protocol: it measures what a client sees and says so when something was not as it should be.
+///
+/// One event loop on one thread drives every connection, so that the tool takes at most one core from the node it measures.
+package enum ServeBench {
+    /// Runs the load that the options describe: connect, load if asked to, measure.
+    ///
+    /// Error replies, missing values and lost idle connections are in the report's `failures`; what made the run impossible is thrown.
+    /// `progress` is called about once a second with one line, on the event loop.
+    package static func run(
+        _ options: ServeBenchOptions, progress: @escaping @Sendable (String) -> Void = { _ in }
+    ) async throws(BenchError) -> ServeBenchReport {
+        try options.validate()
+        try DescriptorLimit.makeRoom(forConnections: options.connectionCount)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let outcome = await Self.measure(options, on: group.next(), progress: progress)
+        // Closes every connection that is still open. It fails only if the group is shut down twice.
+        try? await group.shutdownGracefully()
+        return try outcome.get()
+    }
+
+    private static func measure(
+        _ options: ServeBenchOptions, on loop: any EventLoop, progress: @escaping @Sendable (String) -> Void
+    ) async -> Result<ServeBenchReport, BenchError> {
+        do {
+            let fleet = try await loop.submit { NIOLoopBound(Fleet(options), eventLoop: loop) }.get()
+            progress("connecting to \(options.address)")
+            try await Self.connect(options, on: loop, fleet: fleet)
+            var loaded: PhaseResult?
+            if options.load {
+                let result = try await Self.run(.load(options), on: loop, fleet: fleet, progress: progress)
+                if let first = result.tally.errors.kinds.first {
+                    throw BenchError.loadFailed(errors: result.tally.errors.total, first: first.text)
+                }
+                loaded = result
+            }
+            let measured = try await Self.run(.measured(options), on: loop, fleet: fleet, progress: progress)
+            let idleClosedCount = try await loop.submit { fleet.value.idleWatch.closedCount }.get()
+            return .success(ServeBenchReport(options: options, load: loaded, measured: measured, idleClosedCount: idleClosedCount))
+        } catch let error as BenchError {
+            return .failure(error)
+        } catch {
+            return .failure(.connectionFailed(reason: "\(error)"))
+        }
+    }
+
+    /// Opens the connections one after the other, which bounds what a node must accept at once.
+    private static func connect(_ options: ServeBenchOptions, on loop: any EventLoop, fleet: NIOLoopBound<Fleet>) async throws {
+        for _ in 0..<options.clients {
+            try await Self.connect(options, on: loop, readBytes: 64 * 1024) { fleet.value.makeLoadConnection() }
+        }
+        if let interval = options.digestEvery {
+            try await Self.connect(options, on: loop, readBytes: 1024) { fleet.value.makeAsker(interval: interval) }
+        }
+        for _ in 0..<options.idleClients {
+            try await Self.connect(options, on: loop, readBytes: 512) { fleet.value.makeIdleConnection() }
+        }
+    }
+
+    private static func connect(
+        _ options: ServeBenchOptions, on loop: any EventLoop, readBytes: Int, role: @escaping @Sendable () -> any ChannelHandler
+    ) async throws {
+        let greeted = loop.makePromise(of: Void.self)
+        let patience = Duration.seconds(options.patienceSeconds)
+        let bootstrap = ClientBootstrap(group: loop)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readBytes))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let greeting = Greeting(password: options.password, patience: patience, next: role(), done: greeted)
+                    try channel.pipeline.syncOperations.addHandler(greeting)
+                }
+            }
+        do {
+            _ = try await bootstrap.connect(host: options.host, port: options.port).get()
+        } catch {
+            greeted.fail(error)
+            throw BenchError.cannotConnect(address: options.address, reason: Self.reason(error))
+        }
+        try await greeted.futureResult.get()
+    }
+
+    /// The first cause in a few words; NIO's own text of a failed connection is a page of structure.
+    private static func reason(_ error: any Error) -> String {
+        guard let connection = error as? NIOConnectionError else { return "\(error)" }
+        guard let failed = connection.connectionErrors.first else { return "the name has no address" }
+        guard let system = failed.error as? IOError else { return "\(failed.error)" }
+        return String(cString: strerror(system.errnoCode))
+    }
+
+    private static func run(
+        _ plan: PhasePlan, on loop: any EventLoop, fleet: NIOLoopBound<Fleet>, progress: @escaping @Sendable (String) -> Void
+    ) async throws -> PhaseResult {
+        try await loop.flatSubmit {
+            let promise = loop.makePromise(of: PhaseResult.self)
+            fleet.value.begin(plan, on: loop, promise: promise, progress: progress)
+            return promise.futureResult
+        }.get()
+    }
+}
+
+/// The connections of one run. Owned by the event loop.
+private final class Fleet {
+    let idleWatch = IdleWatch()
+    private let options: ServeBenchOptions
+    private var seeds: SplitMix64
+    private var loads: [LoadConnection] = []
+    private var asker: DigestAsker?
+
+    init(_ options: ServeBenchOptions) {
+        (self.options, self.seeds) = (options, SplitMix64(seed: options.seed))
+    }
+
+    func makeLoadConnection() -> LoadConnection {
+        // Each seed is drawn: neighbouring seeds of SplitMix64 could be one sequence, shifted.
+        let connection = LoadConnection(options: self.options, seed: self.seeds.next())
+        self.loads.append(connection)
+        return connection
+    }
+
+    func makeAsker(interval: Duration) -> DigestAsker {
+        let asker = DigestAsker(interval: interval)
+        self.asker = asker
+        return asker
+    }
+
+    func makeIdleConnection() -> IdleConnection { IdleConnection(watch: self.idleWatch) }
+
+    func begin(_ plan: PhasePlan, on loop: any EventLoop, promise: EventLoopPromise<PhaseResult>, progress: @escaping @Sendable (String) -> Void) {
+        let run = PhaseRun(plan, connections: self.loads.count, promise: promise, progress: progress)
+        run.startTicking(on: loop)
+        if plan.asksForDigests { self.asker?.begin(run) }
+        for connection in self.loads { connection.begin(run) }
+    }
+}
+
+extension PhasePlan {
+    /// A load's writes are about this large, enough to keep a node busy and small beside the memory of its connection.
+    private static let loadWriteBytes = 16 * 1024
+    private static let loadPipelineRange = 1...128
+
+    /// Every key once. The node's time is not the question here, so the pipeline is as deep as `loadWriteBytes` allows.
+    fileprivate static func load(_ options: ServeBenchOptions) -> PhasePlan {
+        let fitting = Self.loadWriteBytes / RequestBatch(keyPrefix: options.keyPrefix, valueBytes: options.valueBytes).longestRequestBytes
+        let pipeline = min(max(fitting, Self.loadPipelineRange.lowerBound), Self.loadPipelineRange.upperBound)
+        return PhasePlan(
+            name: "load", work: .everyKeyOnce, limit: .requests(options.keys), pipeline: pipeline, asksForDigests: false, options: options)
+    }
+
+    fileprivate static func measured(_ options: ServeBenchOptions) -> PhasePlan {
+        PhasePlan(
+            name: "run", work: .mix(getShare: options.getShare), limit: options.limit, pipeline: options.pipeline, asksForDigests: true,
+            options: options)
+    }
+
+    private init(name: String, work: Work, limit: ServeBenchOptions.Limit, pipeline: Int, asksForDigests: Bool, options: ServeBenchOptions) {
+        self.init(
+            name: name, work: work, limit: limit, pipeline: pipeline, asksForDigests: asksForDigests, keys: UInt64(options.keys),
+            valueBytes: options.valueBytes, patience: .seconds(options.patienceSeconds))
+    }
+}

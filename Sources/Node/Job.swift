@@ -1,0 +1,214 @@
+import Digests
+import RESP
+import Storage
+import Versioning
+
+/// A command whose answer takes more than a slice of the loop's time, or has to wait for a drain: it is advanced a slice at a time,
+/// while others are served. Its client's later commands wait.
+package final class Job {
+    enum Kind: Equatable {
+        /// HEARSAY DIGEST: the digest once everything is folded.
+        case digest
+        /// DBSIZE: the number of keys, which folding counts.
+        case count
+        /// HEARSAY VERIFY: all leaves of the digest tree against a scan.
+        case verify
+        case keys
+        case randomKey
+        /// FLUSHALL and FLUSHDB: a tombstone for every key that is older than the command.
+        case flush
+    }
+
+    let kind: Kind
+    /// Where the next slice begins.
+    fileprivate var cursor = Token(rawValue: 0)
+    fileprivate var page: Replica.KeyPage
+    fileprivate var damaged = 0
+    fileprivate var mismatches = 0
+    /// FLUSHALL: the greatest stamp that is older than the command.
+    fileprivate let cutoff: UInt64
+    fileprivate var position: LogPosition = 0
+    /// RANDOMKEY: where it began, once it has gone over the end.
+    fileprivate var origin = Token(rawValue: 0)
+    fileprivate var hasWrapped = false
+
+    fileprivate init(_ kind: Kind, pattern: GlobPattern? = nil, cutoff: UInt64 = 0, from cursor: Token = Token(rawValue: 0)) {
+        (self.kind, self.cutoff, self.cursor, self.origin) = (kind, cutoff, cursor, cursor)
+        self.page = Replica.KeyPage(entries: Replica.sliceEntries, pattern: pattern)
+    }
+
+    /// True where it works on the whole digest, and so waits for drains.
+    var needsDigest: Bool { self.kind == .digest || self.kind == .count || self.kind == .verify }
+}
+
+extension Replica {
+    /// What a slice of a job came to.
+    package enum JobProgress: Equatable, Sendable {
+        case working
+        /// Nothing can be done before a drain has ended or there is room for writes.
+        case blocked
+        /// The answer is written and leaves when the position is durable.
+        case finished(dependsOn: LogPosition)
+    }
+
+    func begin(_ kind: Job.Kind, pattern: GlobPattern? = nil) -> Outcome {
+        let start = kind == .randomKey ? Token(rawValue: self.random.next()) : Token(rawValue: 0)
+        let job = Job(kind, pattern: pattern, cutoff: self.store.greatestStamp, from: start)
+        if job.needsDigest { self.digestJobs += 1 }
+        return .job(job)
+    }
+
+    /// Forgets a job that has finished or whose client has gone.
+    package func end(_ job: Job) {
+        if job.needsDigest { self.digestJobs -= 1 }
+    }
+
+    /// Does one slice of a job. When it has finished, `end` must be called.
+    package func advance(_ job: Job, at moment: Moment, to writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+        switch job.kind {
+        case .digest, .count: try self.advanceFold(job, &writer)
+        case .verify: try self.advanceVerify(job, &writer)
+        case .keys: try self.advanceKeys(job, &writer)
+        case .randomKey: try self.advanceRandomKey(job, &writer)
+        case .flush: try self.advanceFlush(job, at: moment, &writer)
+        }
+    }
+
+    private func advanceFold(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+        guard try self.store.fold(budget: Self.sliceEntries) else { return .blocked }
+        guard self.store.isFolded else { return .working }
+        if job.kind == .digest { writer.bulk(self.store.foldedDigest.description) } else { writer.integer(self.store.liveKeys) }
+        return .finished(dependsOn: self.store.appliedPosition)
+    }
+
+    private func advanceVerify(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+        guard let recount = try self.store.recount(from: job.cursor, budget: Self.sliceEntries) else { return .blocked }
+        job.damaged += recount.damaged
+        if recount.mismatch != nil { job.mismatches += 1 }
+        if let next = recount.next {
+            job.cursor = next
+            return .working
+        }
+        // Leaves that were compared early have changed since, by puts that may not be folded yet.
+        guard self.store.isFolded else {
+            guard try self.store.fold(budget: Self.sliceEntries) else { return .blocked }
+            job.cursor = Token(rawValue: .max)
+            return .working
+        }
+        if job.mismatches > 0 || job.damaged > 0 {
+            self.statistics.errors += 1
+            writer.error(
+                "ERR", "verify: \(job.damaged) damaged entries, digest differs from a scan in \(job.mismatches) places")
+        } else {
+            writer.bulk(self.store.foldedDigest.description)
+        }
+        return .finished(dependsOn: self.store.appliedPosition)
+    }
+
+    private func advanceKeys(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+        if let next = try self.visit(&job.page, from: job.cursor) {
+            guard job.page.keys.count <= Self.maximumKeysBytes else {
+                self.statistics.errors += 1
+                writer.error("ERR the keys are too many for one answer: use SCAN")
+                return .finished(dependsOn: 0)
+            }
+            job.cursor = next
+            return .working
+        }
+        writer.array(count: job.page.count)
+        writer.append(contentsOf: job.page.keys)
+        return .finished(dependsOn: job.page.position)
+    }
+
+    /// The longest answer to KEYS, in bytes: well below what closes a client that does not read.
+    static let maximumKeysBytes = 16 << 20
+
+    private func advanceRandomKey(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+        var (visited, next, found): (Int, Token?, Bool) = (0, nil, false)
+        try self.store.scan(from: job.cursor) { entry in
+            if visited >= Self.sliceEntries {
+                next = entry.token
+                return false
+            }
+            visited += 1
+            job.position = max(job.position, entry.position)
+            guard !(entry.record?.isTombstone ?? false) else { return true }
+            writer.bulk(entry.key)
+            found = true
+            return false
+        }
+        if found { return .finished(dependsOn: job.position) }
+        if let next, !job.hasWrapped || next < job.origin {
+            job.cursor = next
+            return .working
+        }
+        if next == nil, !job.hasWrapped {
+            (job.cursor, job.hasWrapped) = (Token(rawValue: 0), true)
+            return .working
+        }
+        writer.null()
+        return .finished(dependsOn: job.position)
+    }
+
+    private func advanceFlush(_ job: Job, at moment: Moment, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+        guard self.store.admitsWrites else { return .blocked }
+        var (visited, next): (Int, Token?) = (0, nil)
+        var keys: [[UInt8]] = []
+        var last: Token?
+        try self.store.scan(from: job.cursor) { entry in
+            if visited >= Self.sliceEntries / 4, entry.token != last {
+                next = entry.token
+                return false
+            }
+            (visited, last) = (visited + 1, entry.token)
+            let isNewer = entry.record.map { $0.stampTime > job.cutoff } ?? false
+            if !isNewer, !(entry.record?.isTombstone ?? false) { keys.append(Array(entry.key)) }
+            job.position = max(job.position, entry.position)
+            return true
+        }
+        for key in keys {
+            key.withUnsafeBytes { job.position = self.putTombstone(for: Bytes($0), at: moment) }
+        }
+        if let next {
+            job.cursor = next
+            return .working
+        }
+        writer.ok()
+        return .finished(dependsOn: job.position)
+    }
+
+    // MARK: The commands that begin jobs
+
+    func beginKeysJob(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
+        if call.isInTransaction {
+            self.statistics.errors += 1
+            writer.error("ERR", "Command '\(call.command.specification.name)' not allowed inside a transaction")
+            return .answered(dependsOn: 0)
+        }
+        switch call.command {
+        case .dbsize: return self.begin(.count)
+        case .randomkey: return self.begin(.randomKey)
+        case .keys:
+            do throws(GlobPattern.Failure) { return self.begin(.keys, pattern: try GlobPattern(call.arguments[1])) } catch {
+                self.answerPatternTooLong(&writer)
+                return .answered(dependsOn: 0)
+            }
+        default: return self.beginFlush(call, &writer)
+        }
+    }
+
+    private func beginFlush(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
+        let count = call.arguments.count
+        let isKnown = count == 1 || (count == 2 && (call.arguments[1].equalsIgnoringCase("SYNC") || call.arguments[1].equalsIgnoringCase("ASYNC")))
+        guard isKnown else {
+            self.answerSyntaxError(&writer)
+            return .answered(dependsOn: 0)
+        }
+        guard self.configuration.allowsFlush else {
+            self.statistics.errors += 1
+            writer.error("ERR", "\(call.command.specification.name) deletes every key and is off: start the node with --allow-flush to have it")
+            return .answered(dependsOn: 0)
+        }
+        return self.begin(.flush)
+    }
+}

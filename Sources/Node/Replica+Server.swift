@@ -1,0 +1,150 @@
+import Basics
+import RESP
+
+/// The commands on the node as a whole.
+extension Replica {
+    func runServer(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
+        switch call.command {
+        case .info: self.info(call, &writer)
+        case .command:
+            if call.arguments.count == 1 {
+                CommandTable.answer(nil, call.arguments, to: &writer)
+            } else if let subcommand = self.subcommand(of: call, &writer) {
+                CommandTable.answer(subcommand, call.arguments, to: &writer)
+            }
+        case .config: self.config(call, &writer)
+        case .hearsay: return self.hearsay(call, &writer)
+        default: preconditionFailure("\(call.command) is no command on the node")
+        }
+        return .answered(dependsOn: 0)
+    }
+
+    private func hearsay(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
+        guard let subcommand = self.subcommand(of: call, &writer) else { return .answered(dependsOn: 0) }
+        if call.isInTransaction, subcommand == .hearsayDigest || subcommand == .hearsayVerify {
+            self.statistics.errors += 1
+            writer.error("ERR Command 'hearsay' not allowed inside a transaction")
+            return .answered(dependsOn: 0)
+        }
+        switch subcommand {
+        case .hearsayDigest: return self.begin(.digest)
+        case .hearsayVerify: return self.begin(.verify)
+        case .hearsayStatus: writer.verbatim(self.statusText(at: call.moment.now))
+        default: Command.hearsay.writeHelp(to: &writer)
+        }
+        return .answered(dependsOn: 0)
+    }
+
+    // MARK: CONFIG
+
+    private func config(_ call: Call, _ writer: inout ReplyWriter) {
+        guard let subcommand = self.subcommand(of: call, &writer) else { return }
+        switch subcommand {
+        case .configGet: self.configGet(call, &writer)
+        case .configSet: self.configSet(call, &writer)
+        case .configResetStatistics:
+            self.statistics = ReplicaStatistics()
+            writer.ok()
+        default: Command.config.writeHelp(to: &writer)
+        }
+    }
+
+    private func configGet(_ call: Call, _ writer: inout ReplyWriter) {
+        var chosen: [Setting] = []
+        for index in 2..<call.arguments.count {
+            guard let pattern = try? GlobPattern(call.arguments[index]) else { return self.answerPatternTooLong(&writer) }
+            for setting in Setting.allCases where !chosen.contains(setting) {
+                var name = setting.rawValue
+                if name.withUTF8({ pattern.matches(UnsafeRawBufferPointer($0)) }) { chosen.append(setting) }
+            }
+        }
+        writer.map(count: chosen.count)
+        for setting in chosen {
+            writer.bulk(setting.rawValue)
+            writer.bulk(setting.value(in: self))
+        }
+    }
+
+    private func configSet(_ call: Call, _ writer: inout ReplyWriter) {
+        guard call.arguments.count % 2 == 0 else {
+            self.statistics.errors += 1
+            return writer.wrongArity(Subcommand.configSet.specification)
+        }
+        var changed = self.configuration
+        for index in stride(from: 2, to: call.arguments.count, by: 2) {
+            let (name, value) = (call.arguments[index].text.lowercased(), call.arguments[index + 1])
+            guard let setting = Setting(rawValue: name) else {
+                self.statistics.errors += 1
+                return writer.error("ERR", "Unknown option or number of arguments for CONFIG SET - '\(name)'")
+            }
+            guard let problem = setting.set(value, in: &changed) else { continue }
+            self.statistics.errors += 1
+            return writer.error("ERR", "CONFIG SET failed (possibly related to argument '\(name)') - \(problem)")
+        }
+        self.configuration = changed
+        writer.ok()
+    }
+}
+
+/// What CONFIG shows, in Redis's names where Redis has the thing.
+enum Setting: String, CaseIterable {
+    case appendOnly = "appendonly"
+    case appendSync = "appendfsync"
+    case databases
+    case durability
+    case localConditions = "local-conditions"
+    case maximumClientMemory = "maxmemory-clients"
+    case maximumClients = "maxclients"
+    case maximumMemory = "maxmemory"
+    case maximumValueBytes = "proto-max-bulk-len"
+    case save
+    case syncInterval = "sync-interval"
+    case tableBytes = "table-bytes"
+    case tableEntries = "table-entries"
+    case timeout
+
+    func value(in replica: Replica) -> String {
+        let (configuration, store) = (replica.configuration, replica.store.configuration)
+        return switch self {
+        case .appendOnly: "yes"
+        case .appendSync: store.durability == .always ? "always" : "everysec"
+        case .databases: "1"
+        case .durability: store.durability.rawValue
+        case .localConditions: configuration.localConditions.rawValue
+        case .maximumClientMemory: "\(configuration.maximumClientMemoryBytes)"
+        case .maximumClients: "\(configuration.maximumClients)"
+        case .maximumMemory: "0"
+        case .maximumValueBytes: "\(configuration.maximumValueBytes)"
+        case .save: ""
+        case .syncInterval: "\(configuration.syncIntervalMilliseconds)"
+        case .tableBytes: "\(store.tableBytes)"
+        case .tableEntries: "\(store.tableEntries)"
+        case .timeout: "\(configuration.idleTimeoutSeconds)"
+        }
+    }
+
+    /// Changes the setting.
+    ///
+    /// - Returns: what is wrong with the value; nil where it was taken.
+    func set(_ value: Bytes, in configuration: inout ReplicaConfiguration) -> String? {
+        switch self {
+        case .localConditions:
+            guard let choice = ReplicaConfiguration.LocalConditions(rawValue: value.text.lowercased()) else {
+                return "argument must be one of: allow, refuse"
+            }
+            configuration.localConditions = choice
+        case .timeout:
+            guard let seconds = value.integer(), (0...Int64(Int32.max)).contains(seconds) else { return "argument must be between 0 and 2147483647" }
+            configuration.idleTimeoutSeconds = Int(seconds)
+        case .maximumClients:
+            guard let count = value.integer(), (1...1_000_000).contains(count) else { return "argument must be between 1 and 1000000" }
+            configuration.maximumClients = Int(count)
+        case .maximumClientMemory:
+            guard let bytes = value.integer(), bytes >= 1 << 20 else { return "argument must be at least 1048576" }
+            configuration.maximumClientMemoryBytes = Int(bytes)
+        case .appendOnly, .appendSync, .databases, .durability, .maximumMemory, .maximumValueBytes, .save, .syncInterval, .tableBytes, .tableEntries:
+            return "can't set immutable config"
+        }
+        return nil
+    }
+}

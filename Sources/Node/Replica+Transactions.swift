@@ -1,0 +1,133 @@
+import Digests
+import RESP
+import Storage
+import Versioning
+
+/// MULTI, EXEC and WATCH, on this node alone: what EXEC writes is one batch of the log, there whole or not at all after a crash.
+extension Replica {
+    /// The most bytes that commands between MULTI and EXEC may hold, and the most that EXEC may write.
+    static let maximumTransactionBytes = 64 << 20
+
+    static func runsInsideTransaction(_ command: Command) -> Bool {
+        switch command {
+        case .exec, .discard, .multi, .watch, .quit, .reset: true
+        default: false
+        }
+    }
+
+    func queue(_ command: Command, _ arguments: Arguments, _ session: Session, _ writer: inout ReplyWriter) {
+        guard !command.traits.flags.contains(.noMulti) else {
+            self.refuse(session)
+            return writer.error("ERR", "Command '\(command.specification.name)' not allowed inside a transaction")
+        }
+        let copy = arguments.copy()
+        let byteCount = session.transaction!.byteCount + copy.byteCount
+        guard byteCount <= Self.maximumTransactionBytes else {
+            self.refuse(session)
+            return writer.error("ERR transaction is longer than 64 MiB")
+        }
+        session.transaction!.byteCount = byteCount
+        session.transaction!.commands.append(copy)
+        if command.traits.flags.contains(.write) { session.transaction!.writes = true }
+        writer.simple("QUEUED")
+    }
+
+    func runTransaction(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
+        let session = call.session
+        switch call.command {
+        case .multi:
+            guard session.transaction == nil else { return self.refuse("ERR MULTI calls can not be nested", &writer) }
+            session.transaction = Session.Transaction()
+            writer.ok()
+        case .discard:
+            guard session.transaction != nil else { return self.refuse("ERR DISCARD without MULTI", &writer) }
+            (session.transaction, session.watches) = (nil, [])
+            writer.ok()
+        case .watch:
+            guard session.transaction == nil else { return self.refuse("ERR WATCH inside MULTI is not allowed", &writer) }
+            return try self.watch(call, &writer)
+        case .unwatch:
+            session.watches = []
+            writer.ok()
+        case .exec:
+            return try self.execute(call, &writer)
+        default: preconditionFailure("\(call.command) is no command on transactions")
+        }
+        return 0
+    }
+
+    private func refuse(_ text: StaticString, _ writer: inout ReplyWriter) -> LogPosition {
+        self.statistics.errors += 1
+        writer.error(text)
+        return 0
+    }
+
+    /// The most keys that one client may watch.
+    private static let maximumWatches = 65_536
+
+    private func watch(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
+        guard self.judgesConditions(&writer) else { return 0 }
+        guard call.session.watches.count + call.arguments.count - 1 <= Self.maximumWatches else {
+            return self.refuse("ERR too many watched keys", &writer)
+        }
+        for index in 1..<call.arguments.count {
+            let key = call.arguments[index]
+            let token = self.store.token(of: key.buffer)
+            call.session.watches.append(
+                Session.Watch(key: key.copy(), token: token, dot: try self.newestDot(token, key.buffer)))
+        }
+        writer.ok()
+        return 0
+    }
+
+    private func newestDot(_ token: Token, _ key: UnsafeRawBufferPointer) throws(StoreError) -> Dot? {
+        guard case .record(let record, _, _) = try self.store.find(token, key: key) else { return nil }
+        return record.dot
+    }
+
+    private func isUntouched(_ watch: Session.Watch) throws(StoreError) -> Bool {
+        try watch.key.span.bytes.withUnsafeBytes { key throws(StoreError) in try self.newestDot(watch.token, key) == watch.dot }
+    }
+
+    private func execute(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
+        guard let transaction = call.session.transaction else { return self.refuse("ERR EXEC without MULTI", &writer) }
+        let watches = call.session.watches
+        (call.session.transaction, call.session.watches) = (nil, [])
+        guard !transaction.isAborted else { return self.refuse("EXECABORT Transaction discarded because of previous errors.", &writer) }
+        for watch in watches where try !self.isUntouched(watch) {
+            writer.nullArray()
+            return self.store.appliedPosition
+        }
+        return try self.execute(transaction, call, &writer)
+    }
+
+    private func execute(_ transaction: Session.Transaction, _ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
+        let (mark, start, bytes) = (self.store.mark(), writer.count, self.store.tickBytes)
+        var position: LogPosition = 0
+        writer.array(count: transaction.commands.count)
+        for command in transaction.commands {
+            let outcome = try self.execute(command, call, &writer)
+            if case .answered(let dependsOn) = outcome { position = max(position, dependsOn) }
+            guard self.store.tickBytes - bytes <= Self.maximumTransactionBytes else {
+                try self.store.rollBack(to: mark)
+                writer.truncate(to: start)
+                return self.refuse("EXECABORT Transaction discarded: it writes more than 64 MiB.", &writer)
+            }
+        }
+        return position
+    }
+
+    private func execute(_ command: ArgumentsCopy, _ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
+        var result: Result<Outcome, StoreError> = .success(.answered(dependsOn: 0))
+        // `withArguments` passes no typed errors on.
+        var inner = ReplyWriter(version: call.session.version)
+        command.withArguments { arguments in
+            guard let command = Command.lookup(arguments[0]) else { preconditionFailure("an unknown command was queued") }
+            let nested = Call(command: command, arguments: arguments, session: call.session, moment: call.moment, isInTransaction: true)
+            do throws(StoreError) { result = .success(try self.run(nested, &inner)) } catch { result = .failure(error) }
+        }
+        writer.append(contentsOf: inner)
+        writer.version = call.session.version
+        return try result.get()
+    }
+}

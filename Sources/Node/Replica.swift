@@ -1,0 +1,216 @@
+import Basics
+import Digests
+import RESP
+import Storage
+import Versioning
+
+/// One node of the replica set: executes clients' commands on its store and says what their answers depend on.
+///
+/// The core loop owns it and drives it: `execute` for each command, `endTick` after a burst, the store's reports as they come. It has
+/// no sockets, clocks or threads; time comes in with each call.
+///
+/// - Invariant: an answer is written at once and leaves only when the position that `execute` named is durable (DESIGN: one rule for outputs).
+package final class Replica {
+    package let store: Store
+    package var configuration: ReplicaConfiguration
+    var clock: HybridLogicalClock
+    var random: SplitMix64
+    package internal(set) var statistics = ReplicaStatistics()
+    /// All connected clients, in order of their ids.
+    package internal(set) var sessions: [Session] = []
+    /// What lies around the replica, asked when INFO or STATUS shows it.
+    let surroundings: () -> Surroundings
+    /// Jobs that need the whole digest and wait for it.
+    var digestJobs = 0
+    var digestTurn = DigestTurn()
+    /// CLIENT KILL has named clients that the driver has not been told of.
+    var hasKilled = false
+    var startedAt: Instant
+
+    package init(
+        store: Store, configuration: ReplicaConfiguration, randomSeed: UInt64, startedAt: Instant, surroundings: @escaping () -> Surroundings
+    ) {
+        (self.store, self.configuration, self.surroundings) = (store, configuration, surroundings)
+        self.clock = HybridLogicalClock(replica: store.identity.replica, startingAt: store.greatestStamp)
+        (self.random, self.startedAt) = (SplitMix64(seed: randomSeed), startedAt)
+    }
+
+    /// The time of a burst: the monotonic clock, and the wall clock as the system believes it.
+    package struct Moment: Sendable {
+        package let now: Instant
+        package let wall: WallTime
+
+        package init(now: Instant, wall: WallTime) { (self.now, self.wall) = (now, wall) }
+    }
+
+    /// What became of a command.
+    package enum Outcome {
+        /// Its answer is written and leaves when the position is durable; 0 where it depends on nothing.
+        case answered(dependsOn: LogPosition)
+        /// Its answer comes from slices of a job, which the driver runs. Later commands of the client wait.
+        case job(Job)
+        /// As `answered` with nothing to depend on; the connection closes when it is out.
+        case answeredAndCloses
+    }
+
+    // MARK: Clients
+
+    package func connected(_ session: Session) {
+        precondition(self.sessions.last.map { $0.id < session.id } ?? true, "client \(session.id) after \(self.sessions.last!.id)")
+        self.sessions.append(session)
+        self.statistics.connections += 1
+    }
+
+    package func disconnected(_ session: Session) {
+        if let index = self.sessions.firstIndex(where: { $0 === session }) { self.sessions.remove(at: index) }
+    }
+
+    // MARK: Commands
+
+    /// True where a command must not be executed now: a write while the tables are full. It waits, and its client is read no further.
+    package func mustWait(_ arguments: Arguments, _ session: Session) -> Bool {
+        guard !self.store.admitsWrites, self.store.drainFailure == nil, let command = Command.lookup(arguments[0]) else { return false }
+        if command == .exec { return session.transaction?.writes ?? false }
+        return session.transaction == nil && command.traits.flags.contains(.write)
+    }
+
+    /// Executes one command and writes its answer.
+    ///
+    /// - Throws: where the base cannot be read: the process must stop.
+    package func execute(
+        _ arguments: Arguments, _ session: Session, at moment: Moment, to writer: inout ReplyWriter
+    ) throws(StoreError) -> Outcome {
+        self.statistics.commands += 1
+        session.lastActive = moment.now
+        guard let command = Command.lookup(arguments[0]) else {
+            self.refuse(session)
+            guard session.isAuthenticated else { return self.refuseUnauthenticated(&writer) }
+            writer.unknownCommand(arguments)
+            return .answered(dependsOn: 0)
+        }
+        session.lastCommand = command
+        let traits = command.traits
+        guard session.isAuthenticated || traits.flags.contains(.noAuthentication) else {
+            self.refuse(session)
+            return self.refuseUnauthenticated(&writer)
+        }
+        guard traits.accepts(argumentCount: arguments.count) else {
+            self.refuse(session)
+            writer.wrongArity(command.specification)
+            return .answered(dependsOn: 0)
+        }
+        if session.transaction != nil, !Self.runsInsideTransaction(command) {
+            self.queue(command, arguments, session, &writer)
+            return .answered(dependsOn: 0)
+        }
+        return try self.run(Call(command: command, arguments: arguments, session: session, moment: moment), &writer)
+    }
+
+    private func refuseUnauthenticated(_ writer: inout ReplyWriter) -> Outcome {
+        writer.error("NOAUTH Authentication required.")
+        return .answered(dependsOn: 0)
+    }
+
+    /// Counts an error, and lets a transaction that is being queued fail.
+    func refuse(_ session: Session) {
+        self.statistics.errors += 1
+        session.transaction?.isAborted = true
+    }
+
+    /// One command with all that its execution needs.
+    struct Call {
+        let command: Command
+        let arguments: Arguments
+        let session: Session
+        let moment: Moment
+        var isInTransaction = false
+    }
+
+    /// Executes a command whose name and arity have been accepted.
+    func run(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
+        let traits = call.command.traits
+        for position in traits.keyPositions(argumentCount: call.arguments.count)
+        where call.arguments[position].count > RecordLayout.maximumKeyByteCount {
+            self.statistics.errors += 1
+            writer.error("ERR key is longer than 500 bytes")
+            return .answered(dependsOn: 0)
+        }
+        if traits.flags.contains(.write), !self.store.admitsWrites, self.store.drainFailure != nil {
+            self.statistics.errors += 1
+            writer.error("ERR no space left on the device: writes are refused until there is room, reads go on")
+            return .answered(dependsOn: 0)
+        }
+        return try self.dispatch(call, &writer)
+    }
+
+    private func dispatch(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
+        switch call.command {
+        case .get: return .answered(dependsOn: try self.get(call, &writer))
+        case .set: return .answered(dependsOn: try self.set(call, &writer))
+        case .setnx, .getset, .getdel, .getrange, .mget, .mset, .msetnx, .strlen, .append, .setrange:
+            return .answered(dependsOn: try self.runString(call, &writer))
+        case .del, .unlink, .exists, .touch, .rename, .renamenx, .copy, .type, .scan:
+            return .answered(dependsOn: try self.runKeys(call, &writer))
+        case .keys, .randomkey, .dbsize, .flushall, .flushdb:
+            return self.beginKeysJob(call, &writer)
+        case .ping, .echo, .hello, .auth, .quit, .reset, .select, .time, .client:
+            return self.runConnection(call, &writer)
+        case .multi, .exec, .discard, .watch, .unwatch:
+            return .answered(dependsOn: try self.runTransaction(call, &writer))
+        case .info, .command, .config, .hearsay:
+            return self.runServer(call, &writer)
+        }
+    }
+
+    // MARK: Ticks
+
+    /// Prepares a burst: says how much may be written, and whose turn the digest is.
+    package func beginTick(at now: Instant) {
+        self.store.replenish(at: now)
+        self.store.holdsFreeze = self.digestTurn.isOn(jobs: self.digestJobs, isDraining: self.store.frozen != nil, at: now)
+    }
+
+    /// Ends a burst.
+    package func endTick(at now: Instant) -> [Store.Action] { self.store.endTick(at: now) }
+
+    /// Keeps the digest tree's leaves at their size, a slice at a time.
+    ///
+    /// - Returns: whether more is to be done as soon as there is time.
+    package func tendDigest() throws(StoreError) -> Bool {
+        try self.store.growDigest(budget: Self.sliceEntries / 4)
+    }
+
+    /// Entries that a slice of work visits: well below a millisecond.
+    static let sliceEntries = 1_000
+}
+
+/// Shares the time between drains and digest work, which has to wait while a drain runs: after each drain, waiting jobs get a turn
+/// before the next table is frozen.
+struct DigestTurn {
+    /// How long the next freeze is held back at most.
+    private static let longest = Duration.milliseconds(200)
+    private var began: Instant?
+
+    mutating func isOn(jobs: Int, isDraining: Bool, at now: Instant) -> Bool {
+        guard jobs > 0, !isDraining else {
+            self.began = nil
+            return false
+        }
+        if self.began == nil { self.began = now }
+        return now.since(self.began!) < Self.longest
+    }
+}
+
+/// Events since the start, for INFO.
+package struct ReplicaStatistics: Sendable {
+    var connections = 0
+    var commands = 0
+    var errors = 0
+    var hitsInTable = 0
+    var hitsInFrozenTable = 0
+    var hitsInBase = 0
+    var misses = 0
+    /// Commands whose outcome depended on a condition that was judged on this node alone.
+    var localConditions = 0
+    var refusedConditions = 0
+}

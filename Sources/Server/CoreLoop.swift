@@ -1,0 +1,417 @@
+import Basics
+import Logging
+import NIOCore
+import Node
+import RESP
+import Storage
+
+/// Drives one replica on one event loop: clients' commands in, answers out when the log allows, batches and tables to their threads.
+///
+/// A *tick* is all that one turn of the event loop brings: it begins with the first event, executes, and ends with one sealed batch
+/// and one flush per client.
+///
+/// - Invariant: everything here runs on `eventLoop`.
+final class CoreLoop {
+    let eventLoop: any EventLoop
+    let replica: Replica
+    let logger: Logger
+    private let threads: Threads
+    /// The answers of the burst at hand.
+    var writer = ReplyWriter()
+    private var marks: [ReplyQueue.Reply] = []
+    private var burstDependsOn: LogPosition = 0
+
+    private(set) var moment = SystemClock.moment()
+    private var isInTick = false
+    private var wakeAt: Instant?
+    private var wake: Scheduled<Void>?
+    private var isSyncScheduled = false
+
+    private(set) var clients: [ObjectIdentifier: ClientConnection] = [:]
+    private var nextClientID: UInt64 = 1
+    private var unauthenticated = 0
+    private var toFlush: [ClientConnection] = []
+    private var waiting: [ClientConnection] = []
+    private var parked: [ClientConnection] = []
+    private var working: [ClientConnection] = []
+    private var resuming: [ClientConnection] = []
+    private var clientBytes = 0
+    private(set) var meters = LoopMeters()
+    private var stopping: EventLoopPromise<Void>?
+
+    /// The threads that do what the loop must not wait for.
+    struct Threads {
+        let append: (Batch) -> Void
+        let sync: () -> Void
+        let drain: (DrainJob) -> Void
+    }
+
+    init(eventLoop: any EventLoop, replica: Replica, threads: Threads, logger: Logger) {
+        (self.eventLoop, self.replica, self.threads, self.logger) = (eventLoop, replica, threads, logger)
+    }
+
+    var limits: CommandParser.Limits { .authenticated(valueBytes: self.replica.configuration.maximumValueBytes) }
+    var unauthenticatedLimits: CommandParser.Limits { .unauthenticated }
+
+    // MARK: Ticks
+
+    func beginTickIfNeeded() {
+        guard !self.isInTick else { return }
+        self.isInTick = true
+        self.moment = SystemClock.moment()
+        self.replica.beginTick(at: self.moment.now)
+        self.eventLoop.assumeIsolated().execute { self.endTick() }
+        self.resumeWaiting()
+    }
+
+    /// Clients that were held up come before new input.
+    private func resumeWaiting() {
+        if !self.parked.isEmpty {
+            let parked = self.parked
+            self.parked = []
+            for client in parked where !client.resumeParked() { self.parked.append(client) }
+        }
+        if !self.resuming.isEmpty {
+            let resuming = self.resuming
+            self.resuming = []
+            for client in resuming { client.resumeStalled() }
+        }
+    }
+
+    private func endTick() {
+        let isWorking = self.runJobs()
+        if self.replica.store.wantsGrowth { self.guarded { () throws(StoreError) in _ = try self.replica.tendDigest() } }
+        for action in self.replica.endTick(at: self.moment.now) {
+            switch action {
+            case .append(let batch):
+                self.threads.append(batch)
+                self.scheduleSync()
+            case .drain(let job): self.threads.drain(job)
+            }
+        }
+        self.closeKilled()
+        let flushing = self.toFlush
+        self.toFlush = []
+        for client in flushing { client.flush() }
+        self.isInTick = false
+        self.scheduleWake(isWorking: isWorking)
+        self.finishStop()
+    }
+
+    /// Runs one slice of each job that can go on.
+    ///
+    /// - Returns: whether one wants another slice at once.
+    private func runJobs() -> Bool {
+        var isWorking = false
+        let working = self.working
+        self.working = []
+        for client in working {
+            switch client.advanceJob() {
+            case .working:
+                isWorking = true
+                self.working.append(client)
+            case .blocked: self.working.append(client)
+            case .finished, nil: break
+            }
+        }
+        return isWorking
+    }
+
+    /// Sets the one timer: a task that is executed at once would keep the loop from its sockets, so even working jobs wait a little.
+    private func scheduleWake(isWorking: Bool) {
+        var delay: Duration?
+        if isWorking {
+            delay = .microseconds(20)
+        } else if !self.parked.isEmpty || !self.working.isEmpty || !self.resuming.isEmpty || self.replica.store.wantsGrowth {
+            delay = .milliseconds(1)
+        } else if let deadline = self.replica.store.deadline {
+            delay = max(deadline.since(self.moment.now), .milliseconds(1))
+        }
+        guard let delay else { return }
+        let at = self.moment.now + delay
+        if let wakeAt, wakeAt <= at { return }
+        self.wake?.cancel()
+        self.wakeAt = at
+        let task = self.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.wholeNanoseconds)) {
+            self.wakeAt = nil
+            self.beginTickIfNeeded()
+        }
+        self.wake = task
+    }
+
+    /// At durability `interval` the log is synced a little after it was written to.
+    private func scheduleSync() {
+        guard self.replica.store.configuration.durability == .interval, !self.isSyncScheduled else { return }
+        self.isSyncScheduled = true
+        self.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(self.replica.configuration.syncIntervalMilliseconds))) {
+            self.isSyncScheduled = false
+            self.threads.sync()
+        }
+    }
+
+    // MARK: Reports of the threads
+
+    func handle(_ report: SyncThread.Report) {
+        self.beginTickIfNeeded()
+        let store = self.replica.store
+        switch report {
+        case .wrote(let position):
+            store.wrote(through: position)
+        case .synced(let position, let took):
+            store.wrote(through: max(position, store.written))
+            store.synced(through: position)
+            self.meters.synced(took)
+        case .failed(let origin, let cause):
+            self.logger.warning("writes are refused: the log cannot be extended", metadata: ["cause": "\(cause)"])
+            for client in self.waiting { client.failReplies(from: origin) }
+            self.guarded { () throws(StoreError) in try store.appendFailed(from: origin) }
+        case .broken(let error):
+            self.fail(.disk(error))
+        }
+        self.releaseReplies()
+    }
+
+    private func releaseReplies() {
+        let durable = self.replica.store.durable
+        let waiting = self.waiting
+        self.waiting = []
+        for client in waiting where client.release(durable: durable) { self.waiting.append(client) }
+    }
+
+    func handle(_ report: DrainThread.Report) {
+        self.beginTickIfNeeded()
+        switch report {
+        case .drained(let adjustments): self.replica.store.drained(adjustments, at: self.moment.now)
+        case .waitsForRoom(let error):
+            self.logger.warning("LMDB has no room; writes will be refused once the table is full", metadata: ["cause": "\(error)"])
+            self.replica.store.drainFailed(error)
+        case .broken(let error): self.fail(error)
+        }
+    }
+
+    /// Runs what may find the base broken, which ends the process.
+    private func guarded(_ body: () throws(StoreError) -> Void) {
+        do throws(StoreError) { try body() } catch { self.fail(error) }
+    }
+
+    /// A disk that fails cannot be trusted with another write, nor with a retry: after a failed sync the system may report success for
+    /// pages that it has dropped.
+    private func fail(_ error: StoreError) -> Never {
+        self.logger.critical("stopping: storage failed", metadata: ["cause": "\(error)"])
+        exitProcess(.inputOutput)
+    }
+
+    // MARK: Executing
+
+    /// Executes a command; its answer is in `writer`.
+    func execute(_ arguments: Arguments, _ session: Session) -> Replica.Outcome {
+        do throws(StoreError) {
+            let outcome = try self.replica.execute(arguments, session, at: self.moment, to: &self.writer)
+            if case .answered(let position) = outcome { self.mark(dependsOn: position) } else { self.mark(dependsOn: 0) }
+            return outcome
+        } catch { self.fail(error) }
+    }
+
+    /// Writes an answer that depends on nothing.
+    func answer(_ write: (inout ReplyWriter) -> Void) {
+        write(&self.writer)
+        self.mark(dependsOn: 0)
+    }
+
+    func advance(_ job: Job) -> Replica.JobProgress {
+        do throws(StoreError) {
+            let progress = try self.replica.advance(job, at: self.moment, to: &self.writer)
+            if case .finished(let position) = progress {
+                self.replica.end(job)
+                self.mark(dependsOn: position)
+            }
+            return progress
+        } catch { self.fail(error) }
+    }
+
+    /// Notes where an answer ends. Answers that follow each other and depend on the same position share a mark only if they depend on
+    /// nothing that could still fail, as an error is written for each.
+    private func mark(dependsOn position: LogPosition) {
+        let isDurable = position < self.replica.store.durable
+        if isDurable, let last = self.marks.last, last.dependsOn == 0 {
+            self.marks[self.marks.count - 1] = ReplyQueue.Reply(end: self.writer.count, dependsOn: 0)
+            return
+        }
+        self.marks.append(ReplyQueue.Reply(end: self.writer.count, dependsOn: isDurable ? 0 : position))
+        if !isDurable { self.burstDependsOn = max(self.burstDependsOn, position) }
+    }
+
+    /// The answers written since the last call; nil where there are none.
+    func takeBurst() -> (ByteBuffer, [ReplyQueue.Reply], LogPosition)? {
+        guard !self.writer.isEmpty else { return nil }
+        let buffer = self.writer.withBytes { ByteBuffer(bytes: $0) }
+        self.writer.removeAll()
+        defer {
+            self.marks.removeAll(keepingCapacity: true)
+            self.burstDependsOn = 0
+        }
+        return (buffer, self.burstDependsOn == 0 ? [] : self.marks, self.burstDependsOn)
+    }
+
+    func park(_ client: ClientConnection) { self.parked.append(client) }
+    func begin(_ client: ClientConnection) { self.working.append(client) }
+    func resume(_ client: ClientConnection) {
+        self.resuming.append(client)
+        self.scheduleWake(isWorking: false)
+    }
+    func waitsForLog(_ client: ClientConnection) { self.waiting.append(client) }
+    func mustFlush(_ client: ClientConnection) {
+        if self.toFlush.last !== client { self.toFlush.append(client) }
+    }
+
+    // MARK: Clients
+
+    /// Takes a client in; nil where there are too many.
+    func admit(_ client: ClientConnection, _ channel: any Channel) -> Session? {
+        let needsPassword = self.replica.configuration.password != nil
+        guard self.clients.count < self.replica.configuration.maximumClients, self.stopping == nil,
+            !needsPassword || self.clients.values.count(where: { !$0.isAuthenticated }) < ClientLimits.unauthenticatedClients
+        else { return nil }
+        let session = Session(
+            id: self.nextClientID, address: channel.remoteAddress.map(text) ?? "?", localAddress: channel.localAddress.map(text) ?? "?",
+            isAuthenticated: !needsPassword, at: SystemClock.now())
+        self.nextClientID += 1
+        self.clients[ObjectIdentifier(client)] = client
+        self.replica.connected(session)
+        self.scheduleHousekeeping()
+        return session
+    }
+
+    func connectionRefused() { self.meters.refusedConnections += 1 }
+
+    func gone(_ client: ClientConnection, accountedBytes: Int, job: Job?) {
+        guard self.clients.removeValue(forKey: ObjectIdentifier(client)) != nil else { return }
+        self.clientBytes -= accountedBytes
+        if let job { self.replica.end(job) }
+        self.replica.disconnected(client.session)
+        self.parked.removeAll { $0 === client }
+        self.working.removeAll { $0 === client }
+        self.finishStop()
+    }
+
+    func protocolFailed(_ session: Session, _ error: ProtocolError) {
+        self.logger.debug("client lost its framing", metadata: ["client": "\(session.address)", "cause": "\(error.message)"])
+    }
+
+    private func closeKilled() {
+        let killed = self.replica.takeKilled()
+        guard !killed.isEmpty else { return }
+        for client in self.clients.values where client.session.isKilled { client.finish() }
+    }
+
+    func received(byteCount: Int) { self.meters.receivedBytes += byteCount }
+    func sent(byteCount: Int) { self.meters.sentBytes += byteCount }
+
+    /// Counts what clients' buffers hold, and makes room by disconnecting those that hold most.
+    func account(_ difference: Int) {
+        self.clientBytes += difference
+        guard difference > 0, self.clientBytes > self.replica.configuration.maximumClientMemoryBytes else { return }
+        guard let largest = self.clients.values.filter(\.isEvictable).max(by: { $0.bufferedBytes < $1.bufferedBytes }) else { return }
+        self.evict(largest, because: "all clients' buffers together are over the limit, and its are the largest")
+    }
+
+    func evict(_ client: ClientConnection, because reason: String) {
+        guard client.isEvictable else { return }
+        self.meters.evictedClients += 1
+        self.logger.warning(
+            "client disconnected", metadata: ["client": "\(client.session.address)", "cause": "\(reason)", "bytes": "\(client.bufferedBytes)"])
+        client.closeNow()
+    }
+
+    // MARK: Housekeeping
+
+    private var isHousekeeping = false
+
+    /// Once a second, while there are clients, those are looked for that have waited too long.
+    private func scheduleHousekeeping() {
+        guard !self.isHousekeeping, !self.clients.isEmpty else { return }
+        self.isHousekeeping = true
+        self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) {
+            self.isHousekeeping = false
+            self.keepHouse()
+            self.scheduleHousekeeping()
+        }
+    }
+
+    private func keepHouse() {
+        let now = SystemClock.now()
+        let idle = Duration.seconds(self.replica.configuration.idleTimeoutSeconds)
+        for client in self.clients.values {
+            let session = client.session!
+            if let since = client.stalledSince, now.since(since) > ClientLimits.softOutputTime {
+                self.evict(client, because: "it has not read its answers for 60 s")
+            } else if !session.isAuthenticated, now.since(session.connectedAt) > ClientLimits.unauthenticatedTime {
+                client.closeNow()
+            } else if idle > .zero, now.since(session.lastActive) > idle, !client.isBusy {
+                client.closeNow()
+            }
+        }
+    }
+
+    // MARK: Stopping
+
+    /// Answers what has been received, then drains everything to the base.
+    func stop(_ promise: EventLoopPromise<Void>) {
+        guard self.stopping == nil else { return promise.succeed() }
+        self.beginTickIfNeeded()
+        self.stopping = promise
+        for client in self.clients.values { client.finish() }
+        self.replica.store.stop()
+    }
+
+    private func finishStop() {
+        guard let stopping, !self.isInTick else { return }
+        let store = self.replica.store
+        // Without room nothing can be drained; the log is durable, and the next start replays it.
+        let isDone = store.isDrained || store.drainFailure != nil
+        guard self.waiting.isEmpty, store.synced == store.head, isDone else {
+            if store.configuration.durability == .interval, store.synced < store.head { self.threads.sync() }
+            return
+        }
+        stopping.succeed()
+    }
+
+    func surroundings(_ fixed: Surroundings) -> Surroundings {
+        var around = fixed
+        (around.residentBytes, around.privateBytes) = ProcessMeters.memory()
+        (around.userSeconds, around.systemSeconds) = ProcessMeters.processorTime()
+        around.clientBufferBytes = self.clientBytes
+        around.blockedClients = self.parked.count + self.working.count
+        around.refusedConnections = self.meters.refusedConnections
+        around.evictedClients = self.meters.evictedClients
+        around.receivedBytes = self.meters.receivedBytes
+        around.sentBytes = self.meters.sentBytes
+        around.slowestSyncMicroseconds = self.meters.slowestSyncMicroseconds
+        around.lastSyncMicroseconds = self.meters.lastSyncMicroseconds
+        return around
+    }
+}
+
+/// What the loop counts for INFO.
+struct LoopMeters {
+    var refusedConnections = 0
+    var evictedClients = 0
+    var receivedBytes = 0
+    var sentBytes = 0
+    private(set) var slowestSyncMicroseconds = 0
+    private(set) var lastSyncMicroseconds = 0
+
+    mutating func synced(_ took: Duration) {
+        self.lastSyncMicroseconds = Int(took.wholeNanoseconds / 1_000)
+        self.slowestSyncMicroseconds = max(self.slowestSyncMicroseconds, self.lastSyncMicroseconds)
+    }
+}
+
+/// An address as Redis shows it: 127.0.0.1:7379, [::1]:7379.
+private func text(_ address: SocketAddress) -> String {
+    switch address {
+    case .v4: "\(address.ipAddress ?? "?"):\(address.port ?? 0)"
+    case .v6: "[\(address.ipAddress ?? "?")]:\(address.port ?? 0)"
+    case .unixDomainSocket: address.pathname ?? "?"
+    }
+}

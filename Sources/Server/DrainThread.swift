@@ -1,0 +1,71 @@
+import Glibc
+import NIOPosix
+import Storage
+import Synchronization
+
+/// The thread that moves frozen tables to LMDB and removes log segments that are not needed any more.
+final class DrainThread: Sendable {
+    enum Report: Sendable {
+        case drained([DigestAdjustment])
+        /// No room; it is tried again until there is.
+        case waitsForRoom(StoreError)
+        /// LMDB or the log's folder cannot be relied on any more: the process must end.
+        case broken(StoreError)
+    }
+
+    private let pool = NIOThreadPool(numberOfThreads: 1)
+    private let base: any Base
+    private let sweeper: SegmentSweeper
+    private let report: @Sendable (Report) -> Void
+    private let isStopping = Atomic<Bool>(false)
+
+    /// How long a drain waits between two attempts on a full disk.
+    private static let retryMilliseconds = 1_000
+
+    init(base: any Base, disk: any Disk, report: @escaping @Sendable (Report) -> Void) {
+        (self.base, self.sweeper, self.report) = (base, SegmentSweeper(disk: disk), report)
+        self.pool.start()
+    }
+
+    func start(_ job: DrainJob) {
+        self.pool.submit { _ in self.run(job) }
+    }
+
+    private func run(_ job: DrainJob) {
+        var drain = Drain(job, into: self.base.makeWriter())
+        while true {
+            do throws(StoreError) {
+                if case .finished(let adjustments) = try drain.step() { return self.finish(job, adjustments) }
+            } catch {
+                guard error.isDiskFull else { return self.report(.broken(error)) }
+                self.report(.waitsForRoom(error))
+                guard self.waitForRoom() else { return }
+                drain.retry()
+            }
+        }
+    }
+
+    /// False where the node is stopping: what is not drained is replayed from the log at the next start.
+    private func waitForRoom() -> Bool {
+        for _ in 0..<Self.retryMilliseconds / 10 {
+            if self.isStopping.load(ordering: .relaxed) { return false }
+            usleep(10_000)
+        }
+        return true
+    }
+
+    private func finish(_ job: DrainJob, _ adjustments: [DigestAdjustment]) {
+        do throws(DiskError) {
+            try self.sweeper.removeSegments(drainedThrough: job.checkpoint.position)
+        } catch {
+            return self.report(.broken(.disk(error)))
+        }
+        self.report(.drained(adjustments))
+    }
+
+    /// Ends the thread; a drain that waits for room is given up.
+    func shutDown() async throws {
+        self.isStopping.store(true, ordering: .relaxed)
+        try await self.pool.shutdownGracefully()
+    }
+}

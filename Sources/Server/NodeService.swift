@@ -1,0 +1,160 @@
+import Basics
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import Node
+import ServiceLifecycle
+import Storage
+
+/// A running node: opens the store, listens, serves until it is told to stop, drains.
+package struct NodeService: Service {
+    private let options: NodeOptions
+    private let logger: Logger
+
+    package init(options: NodeOptions, logger: Logger) {
+        (self.options, self.logger) = (options, logger)
+    }
+
+    /// - Throws: `NodeFailure` where the node cannot start.
+    package func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let fileLimit = ProcessMeters.raiseFileLimit()
+        let opened: OpenedNode
+        do { opened = try OpenedNode.open(self.options) } catch { throw NodeFailure(error) }
+        self.logOpening(opened)
+        let loop = group.next()
+        let started = try await loop.submit { try RunningNode(opened, self.options, loop, self.logger, fileLimit: fileLimit) }.get()
+        let listener: any Channel
+        do {
+            listener = try await started.listen(on: self.options.host, self.options.port, group)
+        } catch {
+            throw NodeFailure(.unavailable, "cannot listen on \(self.options.host):\(self.options.port): \(describe(error))")
+        }
+        let port = listener.localAddress?.port ?? self.options.port
+        try await started.ready(port: port)
+        self.logger.info("ready", metadata: ["listen": "\(self.options.host):\(port)", "data": "\(self.options.folder)"])
+        try? await gracefulShutdown()
+        self.logger.info("stopping")
+        try await listener.close()
+        try await started.stop()
+        try await group.shutdownGracefully()
+        self.logger.info("stopped")
+    }
+
+    private func logOpening(_ opened: OpenedNode) {
+        let report = opened.report
+        if report.isNew { self.logger.info("founded a new cluster", metadata: ["cluster": "\(opened.identity.cluster)", "replica": "\(opened.identity.replica)"]) }
+        if let damage = report.droppedDamage {
+            self.logger.warning("damaged log put aside; back under a new replica id", metadata: ["damage": "\(damage)", "replica": "\(opened.identity.replica)"])
+        }
+        if report.tornBytes > 0 {
+            self.logger.notice("cut a torn tail off the log, as a crash leaves it", metadata: ["bytes": "\(report.tornBytes)"])
+        }
+        if report.damagedEntries > 0 {
+            self.logger.error("entries do not have their checksums; they answer -ERR damaged", metadata: ["entries": "\(report.damagedEntries)"])
+        }
+        if report.replayedRecords > 0 { self.logger.info("replayed the log", metadata: ["records": "\(report.replayedRecords)"]) }
+    }
+}
+
+/// What opening gave, on its way to the loop.
+private struct OpenedNode: @unchecked Sendable {  // The store goes to the loop's thread once, before anything else knows it.
+    let folder: StoreFolder
+    let disk: PosixDisk
+    let base: LMDBBase
+    let store: Store
+    let report: OpeningReport
+
+    var identity: Identity { self.store.identity }
+
+    static func open(_ options: NodeOptions) throws(StoreError) -> OpenedNode {
+        let folder = try StoreFolder(path: options.folder)
+        let disk = PosixDisk(folder: folder.logFolder)
+        let base = try LMDBBase(folder: folder.baseFolder)
+        var generator = SystemRandomNumberGenerator()
+        let (store, report) = try Store.open(
+            disk: disk, base: base, configuration: options.store, dropsDamagedLog: options.dropsDamagedLog, using: &generator)
+        return OpenedNode(folder: folder, disk: disk, base: base, store: store, report: report)
+    }
+}
+
+/// The parts of a node that serves. Its methods may be called from anywhere; they hop to the loop.
+private final class RunningNode: Sendable {
+    private let loop: any EventLoop
+    private let core: NIOLoopBound<CoreLoop>
+    private let port: NIOLoopBoundBox<Int>
+    private let sync: SyncThread
+    private let drain: DrainThread
+    private let folder: StoreFolder
+
+    /// Must be called on the loop.
+    init(_ opened: OpenedNode, _ options: NodeOptions, _ loop: any EventLoop, _ logger: Logger, fileLimit: Int) throws {
+        let box = NIOLoopBoundBox<CoreLoop?>(nil, eventLoop: loop)
+        let port = NIOLoopBoundBox(options.port, eventLoop: loop)
+        let started = SystemClock.now()
+        var configuration = options.replica
+        let affordable = fileLimit - NodeOptions.reservedFiles
+        if configuration.maximumClients > affordable {
+            logger.warning(
+                "fewer clients than asked for: the limit of open files is too low",
+                metadata: ["max-clients": "\(configuration.maximumClients)", "lowered-to": "\(max(1, affordable))"])
+            configuration.maximumClients = max(1, affordable)
+        }
+        let sync = SyncThread(
+            writer: LogWriter(disk: opened.disk, head: opened.store.head), syncsEachRound: options.store.durability == .always
+        ) { report in loop.execute { box.value?.handle(report) } }
+        let drain = DrainThread(base: opened.base, disk: opened.disk) { report in loop.execute { box.value?.handle(report) } }
+        let replica = Replica(
+            store: opened.store, configuration: configuration, randomSeed: UInt64.random(in: 0 ... .max), startedAt: started
+        ) {
+            var fixed = Surroundings()
+            (fixed.processID, fixed.port, fixed.folder) = (getpid(), port.value, opened.folder.path)
+            fixed.uptimeSeconds = UInt64(SystemClock.now().since(started).inSeconds)
+            return box.value?.surroundings(fixed) ?? fixed
+        }
+        let threads = CoreLoop.Threads(append: { sync.append($0) }, sync: { sync.requestSync() }, drain: { drain.start($0) })
+        let core = CoreLoop(eventLoop: loop, replica: replica, threads: threads, logger: logger)
+        box.value = core
+        (self.loop, self.core, self.port) = (loop, NIOLoopBound(core, eventLoop: loop), port)
+        (self.sync, self.drain, self.folder) = (sync, drain, opened.folder)
+    }
+
+    func listen(on host: String, _ port: Int, _ group: MultiThreadedEventLoopGroup) async throws -> any Channel {
+        let core = self.core
+        return try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1_024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 16 << 10, high: 32 << 10))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(ClientConnection(core: core.value))
+                }
+            }
+            .bind(host: host, port: port).get()
+    }
+
+    /// The node can be used: a first tick starts what the replay left to do.
+    func ready(port: Int) async throws {
+        try await self.loop.submit {
+            self.port.value = port
+            self.core.value.beginTickIfNeeded()
+        }.get()
+    }
+
+    func stop() async throws {
+        let promise = self.loop.makePromise(of: Void.self)
+        self.loop.execute { self.core.value.stop(promise) }
+        try await promise.futureResult.get()
+        try await self.sync.shutDown()
+        try await self.drain.shutDown()
+    }
+}
+
+/// NIO's errors carry the call and the code; the text is what an operator needs.
+private func describe(_ error: any Error) -> String {
+    guard let error = error as? IOError else { return "\(error)" }
+    return String(cString: strerror(error.errnoCode))
+}

@@ -1,0 +1,134 @@
+import Configuration
+import Glibc
+import Logging
+import Node
+import Server
+import Storage
+import SystemPackage
+
+/// What `hearsay node` was told, from options, environment and file, in that order; and the checks that make it usable.
+struct NodeSettings {
+    private let reader: ConfigReader
+
+    /// - Throws: where the file cannot be read.
+    init(options: [(String, String?)], file: String?) async throws(NodeFailure) {
+        var values: [AbsoluteConfigKey: ConfigValue] = [:]
+        for case (let name, let value?) in options { values[AbsoluteConfigKey([name])] = ConfigValue(stringLiteral: value) }
+        let environment = EnvironmentVariablesProvider()
+        var providers: [any ConfigProvider] = [
+            InMemoryProvider(name: "options", values: values), environment.prefixKeys(with: "hearsay"),
+        ]
+        let path = file ?? ConfigReader(provider: environment).string(forKey: "hearsay.config")
+        if let path {
+            do {
+                providers.append(try await FileProvider<JSONSnapshot>(filePath: FilePath(path)))
+            } catch {
+                throw NodeFailure(.usage, "cannot read the configuration file \(path): \(error)")
+            }
+        }
+        self.reader = ConfigReader(providers: providers)
+    }
+
+    // MARK: Readings
+
+    /// A setting as text; numbers and truth values of a JSON file count as well.
+    private func text(_ name: String) -> String? {
+        let key = ConfigKey([name])
+        return self.reader.string(forKey: key) ?? self.reader.int(forKey: key).map { "\($0)" } ?? self.reader.bool(forKey: key).map { "\($0)" }
+    }
+
+    private func parse<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) throws(NodeFailure) -> Value? {
+        guard let text = self.text(name) else { return nil }
+        guard let value = parse(text) else { throw NodeFailure(.usage, "--\(name): '\(text)' is not \(expected)") }
+        return value
+    }
+
+    private func isSet(_ name: String) throws(NodeFailure) -> Bool {
+        try self.parse(name, "true or false") { text in
+            switch text.lowercased() {
+            case "true", "yes", "1", "on": true
+            case "false", "no", "0", "off", "": false
+            default: nil
+            }
+        } ?? false
+    }
+
+    func logger() throws(NodeFailure) -> Logger {
+        let level = try self.parse("log-level", "a log level") { Logger.Level(rawValue: $0.lowercased()) }
+        var logger = Logger(label: "hearsay") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = level ?? .info
+        return logger
+    }
+
+    func nodeOptions() throws(NodeFailure) -> NodeOptions {
+        guard let folder = self.text("data"), !folder.isEmpty else {
+            throw NodeFailure(.usage, "--data FOLDER is needed: where the node keeps its data")
+        }
+        var options = NodeOptions(folder: folder)
+        if let (host, port) = try self.parse("listen", "an address and a port, such as 127.0.0.1:7379", parseAddress) {
+            (options.host, options.port) = (host, port)
+        }
+        options.allowsInsecureListen = try self.isSet("insecure-listen")
+        options.dropsDamagedLog = try self.isSet("drop-damaged-log")
+        try self.readStore(&options.store)
+        try self.readReplica(&options.replica)
+        try options.validate()
+        return options
+    }
+
+    private func readStore(_ store: inout StoreConfiguration) throws(NodeFailure) {
+        store.durability = try self.parse("durability", "'always' or 'interval'") { StoreConfiguration.Durability(rawValue: $0) } ?? store.durability
+        store.tableEntries = try self.parse("table-entries", "a number from 1000 to 10000000", number(in: 1_000...10_000_000)) ?? store.tableEntries
+        store.tableBytes = try self.parse("table-bytes", "a size from 1MiB to 4GiB", size(in: 1 << 20...4 << 30)) ?? store.tableBytes
+    }
+
+    private func readReplica(_ replica: inout ReplicaConfiguration) throws(NodeFailure) {
+        let interval = try self.parse("sync-interval", "a time from 1ms to 60s", milliseconds(in: 1...60_000))
+        replica.syncIntervalMilliseconds = interval ?? replica.syncIntervalMilliseconds
+        replica.maximumClients = try self.parse("max-clients", "a number from 1 to 1000000", number(in: 1...1_000_000)) ?? replica.maximumClients
+        let memory = try self.parse("max-client-memory", "a size of at least 1MiB", size(in: 1 << 20...1 << 40))
+        replica.maximumClientMemoryBytes = memory ?? replica.maximumClientMemoryBytes
+        replica.maximumValueBytes = try self.parse("max-value", "a size from 1KiB to 64MiB", size(in: 1 << 10...64 << 20)) ?? replica.maximumValueBytes
+        let idle = try self.parse("idle-timeout", "a time, or 0", milliseconds(in: 0...Int(Int32.max) * 1_000))
+        replica.idleTimeoutSeconds = idle.map { ($0 + 999) / 1_000 } ?? replica.idleTimeoutSeconds
+        replica.allowsFlush = try self.isSet("allow-flush")
+        let conditions = try self.parse("local-conditions", "'allow' or 'refuse'") { ReplicaConfiguration.LocalConditions(rawValue: $0) }
+        replica.localConditions = conditions ?? replica.localConditions
+        if let path = self.text("password-file"), !path.isEmpty {
+            do throws(PasswordFile.Failure) { replica.password = try PasswordFile.read(path) } catch { throw NodeFailure(.usage, error.description) }
+        }
+    }
+}
+
+// MARK: Formats
+
+/// host:port, with an IPv6 address in brackets.
+func parseAddress(_ text: String) -> (host: String, port: Int)? {
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port) else { return nil }
+    var host = String(text[..<colon])
+    if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) } else if host.contains(":") { return nil }
+    return host.isEmpty ? nil : (host, port)
+}
+
+private func number(in range: ClosedRange<Int>) -> (String) -> Int? {
+    { text in Int(text).flatMap { range.contains($0) ? $0 : nil } }
+}
+
+/// Bytes: 1048576, 64MiB, 1GiB.
+private func size(in range: ClosedRange<Int>) -> (String) -> Int? {
+    { text in scaled(text, by: [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)], in: range) }
+}
+
+/// Times: 100ms, 5s, 2m. A bare number counts seconds.
+private func milliseconds(in range: ClosedRange<Int>) -> (String) -> Int? {
+    { text in scaled(text, by: [("ms", 1), ("s", 1_000), ("m", 60_000), ("", 1_000)], in: range) }
+}
+
+private func scaled(_ text: String, by units: [(String, Int)], in range: ClosedRange<Int>) -> Int? {
+    for (unit, factor) in units where text.hasSuffix(unit) {
+        guard let count = Int(text.dropLast(unit.count)), count >= 0 else { return nil }
+        let (product, overflow) = count.multipliedReportingOverflow(by: factor)
+        return !overflow && range.contains(product) ? product : nil
+    }
+    return nil
+}
