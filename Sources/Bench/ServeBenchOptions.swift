@@ -23,7 +23,7 @@ package struct ServeBenchOptions: Equatable, Sendable {
     package var host = "127.0.0.1"
     package var port = 7379
     /// Sent as `AUTH` on every connection.
-    package var password: String?
+    package var password: [UInt8]?
     /// Connections that send requests.
     package var clients = 50
     /// Requests that each connection sends in one write; the next ones follow when all of them are answered.

@@ -8,7 +8,7 @@ final class Greeting: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let requests: [[String]]
+    private let requests: [[[UInt8]]]
     private let next: any ChannelHandler
     private let done: EventLoopPromise<Void>
     private let patience: TimeAmount
@@ -16,8 +16,8 @@ final class Greeting: ChannelInboundHandler, RemovableChannelHandler {
     private var answeredCount = 0
     private var timeout: Scheduled<Void>?
 
-    init(password: String?, patience: Duration, next: any ChannelHandler, done: EventLoopPromise<Void>) {
-        self.requests = (password.map { [["AUTH", $0]] } ?? []) + [["PING"]]
+    init(password: [UInt8]?, patience: Duration, next: any ChannelHandler, done: EventLoopPromise<Void>) {
+        self.requests = (password.map { [[Array("AUTH".utf8), $0]] } ?? []) + [[Array("PING".utf8)]]
         (self.next, self.done, self.patience) = (next, done, .nanoseconds(patience.wholeNanoseconds))
     }
 
@@ -150,7 +150,7 @@ final class DigestAsker: ChannelInboundHandler {
     private func ask() {
         guard self.run != nil, let context, self.askedAt == nil else { return }
         var buffer = context.channel.allocator.buffer(capacity: 64)
-        buffer.writeRequest(["HEARSAY", "DIGEST"])
+        buffer.writeRequest([Array("HEARSAY".utf8), Array("DIGEST".utf8)])
         self.askedAt = .monotonic
         context.writeAndFlush(self.wrapOutboundOut(buffer), promise: nil)
     }
@@ -183,8 +183,12 @@ final class DigestAsker: ChannelInboundHandler {
 
 extension ByteBuffer {
     /// Appends a request as RESP has it: an array of bulk strings.
-    fileprivate mutating func writeRequest(_ words: [String]) {
+    fileprivate mutating func writeRequest(_ words: [[UInt8]]) {
         self.writeString("*\(words.count)\r\n")
-        for word in words { self.writeString("$\(word.utf8.count)\r\n\(word)\r\n") }
+        for word in words {
+            self.writeString("$\(word.count)\r\n")
+            self.writeBytes(word)
+            self.writeString("\r\n")
+        }
     }
 }

@@ -37,6 +37,15 @@ package final class Job {
         self.page = Replica.KeyPage(entries: Replica.sliceEntries, pattern: pattern)
     }
 
+    /// The log was cut back to before something that it has written or that its answer shows.
+    fileprivate private(set) var isCut = false
+
+    /// Tells that the log was cut back to `origin`: what came from there on is gone, and so is an answer that shows it.
+    package func logWasCut(back origin: LogPosition) {
+        // Position 0 stands for nothing to depend on, also where the log's very first batch failed.
+        if max(self.position, self.page.position) >= max(origin, 1) { self.isCut = true }
+    }
+
     /// True where it works on the whole digest, and so waits for drains.
     var needsDigest: Bool { self.kind == .digest || self.kind == .count || self.kind == .verify }
 }
@@ -65,13 +74,25 @@ extension Replica {
 
     /// Does one slice of a job. When it has finished, `end` must be called.
     package func advance(_ job: Job, at moment: Moment, to writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+        if job.isCut { return self.refuseForRoom(job, &writer) }
         switch job.kind {
-        case .digest, .count: try self.advanceFold(job, &writer)
-        case .verify: try self.advanceVerify(job, &writer)
-        case .keys: try self.advanceKeys(job, &writer)
-        case .randomKey: try self.advanceRandomKey(job, &writer)
-        case .flush: try self.advanceFlush(job, at: moment, &writer)
+        case .digest, .count: return try self.advanceFold(job, &writer)
+        case .verify: return try self.advanceVerify(job, &writer)
+        case .keys: return try self.advanceKeys(job, &writer)
+        case .randomKey: return try self.advanceRandomKey(job, &writer)
+        case .flush: return try self.advanceFlush(job, at: moment, &writer)
         }
+    }
+
+    /// Ends a job that the full disk has overtaken.
+    private func refuseForRoom(_ job: Job, _ writer: inout ReplyWriter) -> JobProgress {
+        self.statistics.errors += 1
+        if job.kind == .flush {
+            writer.error("ERR no space left on the device: only a part of the keys was deleted")
+        } else {
+            writer.error("ERR no space left on the device: a write that the answer shows was not stored")
+        }
+        return .finished(dependsOn: 0)
     }
 
     private func advanceFold(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
@@ -122,6 +143,8 @@ extension Replica {
 
     /// The longest answer to KEYS, in bytes: well below what closes a client that does not read.
     static let maximumKeysBytes = 16 << 20
+    /// The longest answer of several values, in bytes: with what a client may have left unread, what closes it.
+    static let maximumAnswerBytes = 24 << 20
 
     private func advanceRandomKey(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
         var (visited, next, found): (Int, Token?, Bool) = (0, nil, false)
@@ -151,7 +174,7 @@ extension Replica {
     }
 
     private func advanceFlush(_ job: Job, at moment: Moment, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
-        guard self.store.admitsWrites else { return .blocked }
+        guard self.store.admitsWrites else { return self.refusesWrites ? self.refuseForRoom(job, &writer) : .blocked }
         var (visited, next): (Int, Token?) = (0, nil)
         var keys: [[UInt8]] = []
         var last: Token?
@@ -180,11 +203,6 @@ extension Replica {
     // MARK: The commands that begin jobs
 
     func beginKeysJob(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
-        if call.isInTransaction {
-            self.statistics.errors += 1
-            writer.error("ERR", "Command '\(call.command.specification.name)' not allowed inside a transaction")
-            return .answered(dependsOn: 0)
-        }
         switch call.command {
         case .dbsize: return self.begin(.count)
         case .randomkey: return self.begin(.randomKey)

@@ -4,9 +4,8 @@ import RESP
 /// CLIENT: what a client can learn and do about connections.
 extension Replica {
     func client(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
-        guard let subcommand = self.subcommand(of: call, &writer) else { return .answered(dependsOn: 0) }
         let (session, now) = (call.session, call.moment.now)
-        switch subcommand {
+        switch call.subcommand {
         case .clientID: writer.integer(Int(session.id))
         case .clientInfo: writer.verbatim(self.line(session, at: now) + "\n")
         case .clientList: self.list(call, &writer)
@@ -17,21 +16,6 @@ extension Replica {
         default: Command.client.writeHelp(to: &writer)
         }
         return .answered(dependsOn: 0)
-    }
-
-    /// The subcommand that a call of a container names, arity checked; nil after an error was written.
-    func subcommand(of call: Call, _ writer: inout ReplyWriter) -> Subcommand? {
-        guard let subcommand = call.command.subcommand(named: call.arguments[1]) else {
-            self.statistics.errors += 1
-            writer.unknownSubcommand(call.arguments[1], of: call.command)
-            return nil
-        }
-        guard subcommand.traits.accepts(argumentCount: call.arguments.count) else {
-            self.statistics.errors += 1
-            writer.wrongArity(subcommand.specification)
-            return nil
-        }
-        return subcommand
     }
 
     private func setName(_ call: Call, _ writer: inout ReplyWriter) {
@@ -64,15 +48,15 @@ extension Replica {
         let arguments = call.arguments
         var chosen = self.sessions
         if arguments.count > 3, arguments[2].equalsIgnoringCase("ID") {
-            var ids: [UInt64] = []
+            var ids: [Int64] = []
             for index in 3..<arguments.count {
-                guard let id = arguments[index].unsignedInteger(), id > 0 else {
+                guard let id = arguments[index].integer() else {
                     self.statistics.errors += 1
                     return writer.error("ERR Invalid client ID")
                 }
                 ids.append(id)
             }
-            chosen = chosen.filter { ids.contains($0.id) }
+            chosen = chosen.filter { ids.contains(Int64($0.id)) }
         } else if arguments.count == 4, arguments[2].equalsIgnoringCase("TYPE") {
             guard let isNormal = self.isNormalType(arguments[3], &writer) else { return }
             if !isNormal { chosen = [] }
@@ -176,7 +160,10 @@ extension Replica {
             } else if word.equalsIgnoringCase("SKIPME"), value.equalsIgnoringCase("YES") || value.equalsIgnoringCase("NO") {
                 filter.skipsCaller = value.equalsIgnoringCase("YES")
             } else if word.equalsIgnoringCase("USER") {
-                filter.matchesNone = filter.matchesNone || !value.elementsEqual("default")
+                guard value.elementsEqual("default") else {
+                    writer.error("ERR", "No such user '\(value.prefix(128).text)'")
+                    return nil
+                }
             } else if word.equalsIgnoringCase("TYPE") {
                 guard let isNormal = self.isNormalType(value, &writer) else { return nil }
                 filter.matchesNone = filter.matchesNone || !isNormal

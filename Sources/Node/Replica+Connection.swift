@@ -14,7 +14,7 @@ extension Replica {
             writer.ok()
             return .answeredAndCloses
         case .reset:
-            call.session.reset(isAuthenticated: self.configuration.password == nil)
+            call.session.reset(isAuthenticated: self.configuration.password == nil, at: call.moment.now)
             writer.version = .two
             writer.simple("RESET")
         case .select: self.select(call, &writer)
@@ -37,6 +37,10 @@ extension Replica {
 
     private func select(_ call: Call, _ writer: inout ReplyWriter) {
         guard let index = call.arguments[1].integer() else { return self.answerNotInteger(&writer) }
+        guard Int32(exactly: index) != nil else {
+            self.statistics.errors += 1
+            return writer.error("ERR value is out of range, value must between -2147483648 and 2147483647")
+        }
         guard index == 0 else {
             self.statistics.errors += 1
             return writer.error("ERR DB index is out of range")
@@ -139,7 +143,11 @@ extension Replica {
             if arguments[index].equalsIgnoringCase("AUTH"), index + 2 < arguments.count {
                 hello.credentials = (arguments[index + 1], arguments[index + 2])
                 index += 3
-            } else if arguments[index].equalsIgnoringCase("SETNAME"), index + 1 < arguments.count, isClientName(arguments[index + 1]) {
+            } else if arguments[index].equalsIgnoringCase("SETNAME"), index + 1 < arguments.count {
+                guard isClientName(arguments[index + 1]) else {
+                    writer.error("ERR Client names cannot contain spaces, newlines or special characters.")
+                    return nil
+                }
                 hello.name = arguments[index + 1]
                 index += 2
             } else {

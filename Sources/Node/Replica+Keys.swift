@@ -84,7 +84,8 @@ extension Replica {
                 index += 1
                 guard call.arguments[index].integer() == 0 else {
                     self.statistics.errors += 1
-                    if call.arguments[index].integer() == nil { writer.error("ERR value is not an integer or out of range") } else { writer.error("ERR DB index is out of range") }
+                    let isNumber = call.arguments[index].integer() != nil
+                    writer.error(isNumber ? "ERR DB index is out of range" : "ERR value is not an integer or out of range")
                     return 0
                 }
             } else {

@@ -7,11 +7,7 @@ extension Replica {
         switch call.command {
         case .info: self.info(call, &writer)
         case .command:
-            if call.arguments.count == 1 {
-                CommandTable.answer(nil, call.arguments, to: &writer)
-            } else if let subcommand = self.subcommand(of: call, &writer) {
-                CommandTable.answer(subcommand, call.arguments, to: &writer)
-            }
+            CommandTable.answer(call.subcommand, call.arguments, to: &writer)
         case .config: self.config(call, &writer)
         case .hearsay: return self.hearsay(call, &writer)
         default: preconditionFailure("\(call.command) is no command on the node")
@@ -20,13 +16,7 @@ extension Replica {
     }
 
     private func hearsay(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
-        guard let subcommand = self.subcommand(of: call, &writer) else { return .answered(dependsOn: 0) }
-        if call.isInTransaction, subcommand == .hearsayDigest || subcommand == .hearsayVerify {
-            self.statistics.errors += 1
-            writer.error("ERR Command 'hearsay' not allowed inside a transaction")
-            return .answered(dependsOn: 0)
-        }
-        switch subcommand {
+        switch call.subcommand {
         case .hearsayDigest: return self.begin(.digest)
         case .hearsayVerify: return self.begin(.verify)
         case .hearsayStatus: writer.verbatim(self.statusText(at: call.moment.now))
@@ -38,8 +28,7 @@ extension Replica {
     // MARK: CONFIG
 
     private func config(_ call: Call, _ writer: inout ReplyWriter) {
-        guard let subcommand = self.subcommand(of: call, &writer) else { return }
-        switch subcommand {
+        switch call.subcommand {
         case .configGet: self.configGet(call, &writer)
         case .configSet: self.configSet(call, &writer)
         case .configResetStatistics:
@@ -52,7 +41,10 @@ extension Replica {
     private func configGet(_ call: Call, _ writer: inout ReplyWriter) {
         var chosen: [Setting] = []
         for index in 2..<call.arguments.count {
-            guard let pattern = try? GlobPattern(call.arguments[index]) else { return self.answerPatternTooLong(&writer) }
+            // Redis matches names of settings in any case.
+            let lowered = call.arguments[index].text.lowercased()
+            let pattern = Array(lowered.utf8).withUnsafeBytes { try? GlobPattern(Bytes($0)) }
+            guard let pattern else { return self.answerPatternTooLong(&writer) }
             for setting in Setting.allCases where !chosen.contains(setting) {
                 var name = setting.rawValue
                 if name.withUTF8({ pattern.matches(UnsafeRawBufferPointer($0)) }) { chosen.append(setting) }
@@ -67,17 +59,19 @@ extension Replica {
 
     private func configSet(_ call: Call, _ writer: inout ReplyWriter) {
         guard call.arguments.count % 2 == 0 else {
-            self.statistics.errors += 1
-            return writer.wrongArity(Subcommand.configSet.specification)
+            return self.answerSyntaxError(&writer)
         }
         var changed = self.configuration
+        var settings: [Setting] = []
         for index in stride(from: 2, to: call.arguments.count, by: 2) {
             let (name, value) = (call.arguments[index].text.lowercased(), call.arguments[index + 1])
             guard let setting = Setting(rawValue: name) else {
                 self.statistics.errors += 1
                 return writer.error("ERR", "Unknown option or number of arguments for CONFIG SET - '\(name)'")
             }
-            guard let problem = setting.set(value, in: &changed) else { continue }
+            let isRepeated = settings.contains(setting)
+            settings.append(setting)
+            guard let problem = isRepeated ? "duplicate parameter" : setting.set(value, in: &changed) else { continue }
             self.statistics.errors += 1
             return writer.error("ERR", "CONFIG SET failed (possibly related to argument '\(name)') - \(problem)")
         }
@@ -134,17 +128,22 @@ enum Setting: String, CaseIterable {
             }
             configuration.localConditions = choice
         case .timeout:
-            guard let seconds = value.integer(), (0...Int64(Int32.max)).contains(seconds) else { return "argument must be between 0 and 2147483647" }
-            configuration.idleTimeoutSeconds = Int(seconds)
+            return Self.read(value, 0...Int64(Int32.max)) { configuration.idleTimeoutSeconds = $0 }
         case .maximumClients:
-            guard let count = value.integer(), (1...1_000_000).contains(count) else { return "argument must be between 1 and 1000000" }
-            configuration.maximumClients = Int(count)
+            return Self.read(value, 1...1_000_000) { configuration.maximumClients = $0 }
         case .maximumClientMemory:
-            guard let bytes = value.integer(), bytes >= 1 << 20 else { return "argument must be at least 1048576" }
-            configuration.maximumClientMemoryBytes = Int(bytes)
+            return Self.read(value, 1 << 20...Int64.max) { configuration.maximumClientMemoryBytes = $0 }
         case .appendOnly, .appendSync, .databases, .durability, .maximumMemory, .maximumValueBytes, .save, .syncInterval, .tableBytes, .tableEntries:
             return "can't set immutable config"
         }
+        return nil
+    }
+
+    /// Takes a number within a range, or says what is wrong with it, in Redis's words.
+    private static func read(_ value: Bytes, _ range: ClosedRange<Int64>, _ take: (Int) -> Void) -> String? {
+        guard let number = value.integer() else { return "argument couldn't be parsed into an integer" }
+        guard range.contains(number) else { return "argument must be between \(range.lowerBound) and \(range.upperBound) inclusive" }
+        take(Int(number))
         return nil
     }
 }

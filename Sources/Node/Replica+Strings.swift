@@ -43,9 +43,9 @@ extension Replica {
         init?(_ arguments: Arguments) {
             for index in 3..<max(3, arguments.count) {
                 let word = arguments[index]
-                if word.equalsIgnoringCase("NX"), self.condition == nil {
+                if word.equalsIgnoringCase("NX"), self.condition != .present {
                     self.condition = .absent
-                } else if word.equalsIgnoringCase("XX"), self.condition == nil {
+                } else if word.equalsIgnoringCase("XX"), self.condition != .absent {
                     self.condition = .present
                 } else if word.equalsIgnoringCase("GET") {
                     self.getsOld = true
@@ -119,6 +119,12 @@ extension Replica {
                 return 0
             }
             position = max(position, self.answer(value, &writer))
+            guard writer.count - start <= Self.maximumAnswerBytes else {
+                writer.truncate(to: start)
+                self.statistics.errors += 1
+                writer.error("ERR the answer is longer than 24 MiB: ask for fewer keys at once")
+                return 0
+            }
         }
         return position
     }

@@ -15,10 +15,21 @@ extension Replica {
         }
     }
 
+    /// Commands whose answers are computed in slices, between which others' commands come: no part of a transaction.
+    private static func takesSlices(_ command: Command, _ arguments: Arguments) -> Bool {
+        switch command {
+        case .keys, .randomkey, .dbsize, .flushall, .flushdb: return true
+        case .hearsay:
+            let subcommand = command.subcommand(named: arguments[1])
+            return subcommand == .hearsayDigest || subcommand == .hearsayVerify
+        default: return false
+        }
+    }
+
     func queue(_ command: Command, _ arguments: Arguments, _ session: Session, _ writer: inout ReplyWriter) {
-        guard !command.traits.flags.contains(.noMulti) else {
+        guard !Self.takesSlices(command, arguments) else {
             self.refuse(session)
-            return writer.error("ERR", "Command '\(command.specification.name)' not allowed inside a transaction")
+            return writer.error("ERR Command not allowed inside a transaction")
         }
         let copy = arguments.copy()
         let byteCount = session.transaction!.byteCount + copy.byteCount
@@ -41,7 +52,7 @@ extension Replica {
             writer.ok()
         case .discard:
             guard session.transaction != nil else { return self.refuse("ERR DISCARD without MULTI", &writer) }
-            (session.transaction, session.watches) = (nil, [])
+            session.endTransaction()
             writer.ok()
         case .watch:
             guard session.transaction == nil else { return self.refuse("ERR WATCH inside MULTI is not allowed", &writer) }
@@ -74,31 +85,39 @@ extension Replica {
             let key = call.arguments[index]
             let token = self.store.token(of: key.buffer)
             call.session.watches.append(
-                Session.Watch(key: key.copy(), token: token, dot: try self.newestDot(token, key.buffer)))
+                Session.Watch(key: key.copy(), token: token, stamp: try self.newest(token, key.buffer).stamp))
         }
         writer.ok()
         return 0
     }
 
-    private func newestDot(_ token: Token, _ key: UnsafeRawBufferPointer) throws(StoreError) -> Dot? {
-        guard case .record(let record, _, _) = try self.store.find(token, key: key) else { return nil }
-        return record.dot
+    private func newest(_ token: Token, _ key: UnsafeRawBufferPointer) throws(StoreError) -> (stamp: Stamp?, position: LogPosition) {
+        guard case .record(let record, let position, _) = try self.store.find(token, key: key) else { return (nil, 0) }
+        return (record.stamp, position)
     }
 
-    private func isUntouched(_ watch: Session.Watch) throws(StoreError) -> Bool {
-        try watch.key.span.bytes.withUnsafeBytes { key throws(StoreError) in try self.newestDot(watch.token, key) == watch.dot }
+    private func newest(_ watch: Session.Watch) throws(StoreError) -> (stamp: Stamp?, position: LogPosition) {
+        try watch.key.span.bytes.withUnsafeBytes { key throws(StoreError) in try self.newest(watch.token, key) }
     }
 
     private func execute(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         guard let transaction = call.session.transaction else { return self.refuse("ERR EXEC without MULTI", &writer) }
         let watches = call.session.watches
-        (call.session.transaction, call.session.watches) = (nil, [])
+        call.session.endTransaction()
         guard !transaction.isAborted else { return self.refuse("EXECABORT Transaction discarded because of previous errors.", &writer) }
-        for watch in watches where try !self.isUntouched(watch) {
-            writer.nullArray()
-            return self.store.appliedPosition
+        var position: LogPosition = 0
+        for watch in watches {
+            let newest = try self.newest(watch)
+            guard newest.stamp == watch.stamp else {
+                writer.nullArray()
+                return newest.position
+            }
+            position = max(position, newest.position)
         }
-        return try self.execute(transaction, call, &writer)
+        guard !transaction.writes || !self.refusesWrites else {
+            return self.refuse("EXECABORT Transaction discarded because of: no space left on the device", &writer)
+        }
+        return max(position, try self.execute(transaction, call, &writer))
     }
 
     private func execute(_ transaction: Session.Transaction, _ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
@@ -108,10 +127,12 @@ extension Replica {
         for command in transaction.commands {
             let outcome = try self.execute(command, call, &writer)
             if case .answered(let dependsOn) = outcome { position = max(position, dependsOn) }
-            guard self.store.tickBytes - bytes <= Self.maximumTransactionBytes else {
+            let writesTooMuch = self.store.tickBytes - bytes > Self.maximumTransactionBytes
+            guard !writesTooMuch, writer.count - start <= Self.maximumAnswerBytes else {
                 try self.store.rollBack(to: mark)
                 writer.truncate(to: start)
-                return self.refuse("EXECABORT Transaction discarded: it writes more than 64 MiB.", &writer)
+                if writesTooMuch { return self.refuse("EXECABORT Transaction discarded: it writes more than 64 MiB.", &writer) }
+                return self.refuse("EXECABORT Transaction discarded: its answer is longer than 24 MiB.", &writer)
             }
         }
         return position
@@ -123,8 +144,8 @@ extension Replica {
         var inner = ReplyWriter(version: call.session.version)
         command.withArguments { arguments in
             guard let command = Command.lookup(arguments[0]) else { preconditionFailure("an unknown command was queued") }
-            let nested = Call(command: command, arguments: arguments, session: call.session, moment: call.moment, isInTransaction: true)
-            do throws(StoreError) { result = .success(try self.run(nested, &inner)) } catch { result = .failure(error) }
+            let nested = Call(command: command, arguments: arguments, session: call.session, moment: call.moment)
+            do throws(StoreError) { result = .success(try self.dispatch(nested, &inner)) } catch { result = .failure(error) }
         }
         writer.append(contentsOf: inner)
         writer.version = call.session.version

@@ -89,14 +89,13 @@ package final class Replica {
             return .answered(dependsOn: 0)
         }
         session.lastCommand = command
-        let traits = command.traits
-        guard session.isAuthenticated || traits.flags.contains(.noAuthentication) else {
+        guard session.isAuthenticated || command.traits.flags.contains(.noAuthentication) else {
             self.refuse(session)
             return self.refuseUnauthenticated(&writer)
         }
-        guard traits.accepts(argumentCount: arguments.count) else {
+        guard self.isWellFormed(command, arguments, &writer) else {
             self.refuse(session)
-            writer.wrongArity(command.specification)
+            if command == .exec { session.endTransaction() }
             return .answered(dependsOn: 0)
         }
         if session.transaction != nil, !Self.runsInsideTransaction(command) {
@@ -111,6 +110,41 @@ package final class Replica {
         return .answered(dependsOn: 0)
     }
 
+    /// Whether a call can be executed, as far as it shows by itself: number of arguments, subcommand, length of keys. Where it cannot,
+    /// the error is written.
+    private func isWellFormed(_ command: Command, _ arguments: Arguments, _ writer: inout ReplyWriter) -> Bool {
+        let traits = command.traits
+        guard traits.accepts(argumentCount: arguments.count) else {
+            if command == .exec {
+                writer.error("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command")
+            } else {
+                writer.wrongArity(command.specification)
+            }
+            return false
+        }
+        for position in traits.keyPositions(argumentCount: arguments.count) where arguments[position].count > RecordLayout.maximumKeyByteCount {
+            writer.error("ERR key is longer than 500 bytes")
+            return false
+        }
+        switch command {
+        case .command, .config, .client, .hearsay: return self.hasSubcommand(command, arguments, &writer)
+        default: return true
+        }
+    }
+
+    private func hasSubcommand(_ command: Command, _ arguments: Arguments, _ writer: inout ReplyWriter) -> Bool {
+        guard arguments.count > 1 else { return true }
+        guard let subcommand = command.subcommand(named: arguments[1]) else {
+            writer.unknownSubcommand(arguments[1], of: command)
+            return false
+        }
+        guard subcommand.traits.accepts(argumentCount: arguments.count) else {
+            writer.wrongArity(subcommand.specification)
+            return false
+        }
+        return true
+    }
+
     /// Counts an error, and lets a transaction that is being queued fail.
     func refuse(_ session: Session) {
         self.statistics.errors += 1
@@ -123,19 +157,13 @@ package final class Replica {
         let arguments: Arguments
         let session: Session
         let moment: Moment
-        var isInTransaction = false
+
+        /// The second word of a container's call; nil for COMMAND alone.
+        var subcommand: Subcommand? { self.arguments.count > 1 ? self.command.subcommand(named: self.arguments[1]) : nil }
     }
 
-    /// Executes a command whose name and arity have been accepted.
-    func run(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
-        let traits = call.command.traits
-        for position in traits.keyPositions(argumentCount: call.arguments.count)
-        where call.arguments[position].count > RecordLayout.maximumKeyByteCount {
-            self.statistics.errors += 1
-            writer.error("ERR key is longer than 500 bytes")
-            return .answered(dependsOn: 0)
-        }
-        if traits.flags.contains(.write), !self.store.admitsWrites, self.store.drainFailure != nil {
+    private func run(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
+        if self.refusesWrites, call.command.traits.flags.contains(.write) {
             self.statistics.errors += 1
             writer.error("ERR no space left on the device: writes are refused until there is room, reads go on")
             return .answered(dependsOn: 0)
@@ -143,7 +171,11 @@ package final class Replica {
         return try self.dispatch(call, &writer)
     }
 
-    private func dispatch(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
+    /// True while the tables are full and cannot be drained for want of room.
+    var refusesWrites: Bool { !self.store.admitsWrites && self.store.drainFailure != nil }
+
+    /// Executes a well-formed command.
+    func dispatch(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
         switch call.command {
         case .get: return .answered(dependsOn: try self.get(call, &writer))
         case .set: return .answered(dependsOn: try self.set(call, &writer))

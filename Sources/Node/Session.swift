@@ -11,6 +11,8 @@ package final class Session {
     package let address: String
     package let localAddress: String
     package let connectedAt: Instant
+    /// When it connected or was last reset: how long it may take to authenticate counts from here.
+    package private(set) var begunAt: Instant
 
     package var version = ReplyWriter.Version.two
     package var isAuthenticated: Bool
@@ -30,7 +32,7 @@ package final class Session {
 
     package init(id: UInt64, address: String, localAddress: String, isAuthenticated: Bool, at now: Instant) {
         (self.id, self.address, self.localAddress, self.isAuthenticated) = (id, address, localAddress, isAuthenticated)
-        (self.connectedAt, self.lastActive) = (now, now)
+        (self.connectedAt, self.begunAt, self.lastActive) = (now, now, now)
     }
 
     /// Commands between MULTI and EXEC.
@@ -47,13 +49,15 @@ package final class Session {
     struct Watch {
         let key: [UInt8]
         let token: Token
-        /// Nil where the key had never been written.
-        let dot: Dot?
+        /// Nil where the key had never been written. Not the dot: a write that was taken back leaves its dot to another.
+        let stamp: Stamp?
     }
 
+    func endTransaction() { (self.transaction, self.watches) = (nil, []) }
+
     /// Back to how the connection began, as RESET does; a password has to be given again.
-    func reset(isAuthenticated: Bool) {
-        (self.version, self.isAuthenticated) = (.two, isAuthenticated)
-        (self.transaction, self.watches, self.name) = (nil, [], [])
+    func reset(isAuthenticated: Bool, at now: Instant) {
+        (self.version, self.isAuthenticated, self.begunAt, self.name) = (.two, isAuthenticated, now, [])
+        self.endTransaction()
     }
 }

@@ -31,13 +31,20 @@ struct NameKey: Equatable, Sendable {
         return Int(mixed >> UInt64(64 - bits))
     }
 
+    /// The `count` bytes from `start` on, at most eight, as a little-endian number with bit 5 of each byte set. The two loads may overlap.
     @inline(__always)
     private static func word(_ bytes: UnsafeRawBufferPointer, from start: Int, count: Int) -> UInt64 {
-        var word: UInt64 = 0
-        for index in 0..<count {
-            word |= UInt64(bytes[start + index] | 0x20) << UInt64(index * 8)
+        let word: UInt64
+        if count >= 4 {
+            let first = UInt64(bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self).littleEndian)
+            let last = UInt64(bytes.loadUnaligned(fromByteOffset: start + count - 4, as: UInt32.self).littleEndian)
+            word = first | last << UInt64((count - 4) * 8)
+        } else {
+            // One to three bytes: the first, the middle and the last of them.
+            let (middle, last) = (count / 2, count - 1)
+            word = UInt64(bytes[start]) | UInt64(bytes[start + middle]) << UInt64(middle * 8) | UInt64(bytes[start + last]) << UInt64(last * 8)
         }
-        return word
+        return word | (0x2020_2020_2020_2020 >> UInt64((8 - count) * 8))
     }
 }
 

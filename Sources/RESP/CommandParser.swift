@@ -15,7 +15,8 @@
 /// A command over one of the `limits` is skipped as it arrives and reported as `.oversized`: its bytes are finished at once, so that the
 /// driver never stores them. Only if the framing itself is lost does the parser fail, and then for good.
 ///
-/// - Invariant: `consumedBytes <= position`. Every byte is looked at once, and a payload not at all: `position` never moves back.
+/// - Invariant: `consumedBytes <= position`, and `position` never moves back: no call looks at a byte that an earlier one has looked at, and
+///   none looks at a payload.
 /// - Complexity: O(1) for a call that brings no whole argument, however long that argument is. No allocation in steady state.
 /// - Source: the protocol of Redis 7 (networking.c, `processInlineBuffer` and `processMultibulkBuffer`); `LengthLine` says where we are stricter.
 package struct CommandParser: ~Copyable {
@@ -30,14 +31,13 @@ package struct CommandParser: ~Copyable {
         case failure(ProtocolError)
     }
 
-    private enum Phase: Equatable {
+    private enum Phase: UInt8 {
         case start, inlineLine
         case argumentCount, argumentMarker, argumentLength, argumentBytes, argumentEnd, argumentLineFeed
-        case failed(ProtocolError)
     }
 
-    /// How many ranges stay allocated between bursts: 32 × 8 B = 256 B for an idle connection.
-    private static let retainedRanges = 32
+    /// How many ranges stay allocated between bursts: at most 256 × 8 B = 2 KiB for an idle connection.
+    private static let retainedRanges = 256
 
     /// The limits of commands whose first byte has not been looked at yet, and of the rest of one that has.
     package var limits: Limits
@@ -54,6 +54,7 @@ package struct CommandParser: ~Copyable {
     private var remainingBytes = 0
     private var declaredBytes = 0
     private var excess: Excess?
+    private var failure: ProtocolError?
     private var whole: UnsafeRawBufferPointer?
 
     package init(limits: Limits) {
@@ -78,6 +79,7 @@ package struct CommandParser: ~Copyable {
     package mutating func next(in bytes: UnsafeRawBufferPointer) -> Outcome {
         precondition(bytes.count >= self.position, "\(bytes.count) bytes, but \(self.position) had been read in \(self.phase)")
         self.whole = nil
+        if let failure { return .failure(failure) }
         while self.position < bytes.count {
             if let outcome = self.step(bytes) { return outcome }
         }
@@ -103,11 +105,10 @@ package struct CommandParser: ~Copyable {
         case .start: self.begin(bytes[self.position])
         case .inlineLine: self.readInline(bytes)
         case .argumentCount: self.readArgumentCount(bytes)
-        case .argumentMarker: self.readArgumentMarker(bytes)
+        case .argumentMarker: self.excess == nil ? self.readArguments(bytes) : self.readArgumentMarker(bytes)
         case .argumentLength: self.readArgumentLength(bytes)
         case .argumentBytes: self.excess == nil ? self.readArgument(bytes) : self.skipArgument(bytes)
         case .argumentEnd, .argumentLineFeed: self.readArgumentEnd(bytes)
-        case .failed(let error): .failure(error)
         }
     }
 
@@ -126,7 +127,7 @@ package struct CommandParser: ~Copyable {
     }
 
     private mutating func fail(_ error: ProtocolError) -> Outcome {
-        self.phase = .failed(error)
+        self.failure = error
         return .failure(error)
     }
 }
@@ -156,6 +157,26 @@ extension CommandParser {
             self.phase = .argumentMarker
             return nil
         }
+    }
+
+    /// Takes all arguments that have arrived whole and break no limit: the usual case, without a state between their parts.
+    ///
+    /// What is left to the other functions is the argument at which the bytes end, and whatever is wrong.
+    private mutating func readArguments(_ bytes: UnsafeRawBufferPointer) -> Outcome? {
+        var (position, remaining, declared) = (self.position, self.remainingArguments, self.declaredBytes)
+        while remaining > 0, position < bytes.count, bytes[position] == UInt8(ascii: "$"),
+            let (count, start) = LengthLine.plain(bytes, at: position + 1), count <= self.limits.maximumBulkBytes,
+            declared + count <= self.limits.maximumCommandBytes, count + 2 <= bytes.count - start,
+            bytes[start + count] == UInt8(ascii: "\r"), bytes[start + count + 1] == UInt8(ascii: "\n")
+        {
+            self.ranges.append(ArgumentRange(offset: start - self.consumedBytes, count: count))
+            position = start + count + 2
+            declared += count
+            remaining -= 1
+        }
+        (self.position, self.remainingArguments, self.declaredBytes) = (position, remaining, declared)
+        if remaining == 0 { return self.finish(UnsafeRawBufferPointer(rebasing: bytes[self.consumedBytes..<position])) }
+        return position < bytes.count ? self.readArgumentMarker(bytes) : .needsMore
     }
 
     private mutating func readArgumentMarker(_ bytes: UnsafeRawBufferPointer) -> Outcome? {
@@ -226,9 +247,7 @@ extension CommandParser {
 
     /// From here to its end the command is only followed: what has been read of it is finished, too.
     private mutating func skip(_ excess: Excess) {
-        guard self.excess == nil else { return }
-        self.excess = excess
-        self.ranges.truncate(to: 0)
+        self.excess = self.excess ?? excess
     }
 
     private mutating func finish(_ whole: UnsafeRawBufferPointer) -> Outcome {
@@ -236,7 +255,6 @@ extension CommandParser {
         self.consumedBytes = self.position
         if let excess = self.excess {
             self.excess = nil
-            self.ranges.truncate(to: 0)
             return .oversized(excess)
         }
         self.whole = whole

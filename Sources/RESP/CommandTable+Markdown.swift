@@ -2,11 +2,12 @@ extension CommandTable {
     /// The table as Markdown, a chapter per group, for the documentation: one row per command and subcommand.
     package static func markdown() -> String {
         let all = Self.shared.commands + Self.shared.subcommands
-        return CommandGroup.allCases.map { group in
+        let chapters = CommandGroup.allCases.map { group in
+            let title = group.rawValue.prefix(1).uppercased() + group.rawValue.dropFirst()
             let rows = all.filter { $0.group == group }.map(\.markdownRow).joined()
-            return
-                "### \(group.rawValue.prefix(1).uppercased() + group.rawValue.dropFirst())\n\n| Command | What it does | Cost |\n|---|---|---|\n\(rows)"
-        }.joined(separator: "\n")
+            return "### \(title)\n\n| Command | What it does | Cost |\n|---|---|---|\n\(rows)"
+        }
+        return chapters.joined(separator: "\n")
     }
 }
 

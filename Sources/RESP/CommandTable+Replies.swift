@@ -13,8 +13,9 @@ extension CommandSpecification {
         for tip in self.tips { writer.bulk(tip) }
         writer.set(count: self.keys.count)
         for key in self.keys { key.write(to: &writer) }
-        writer.array(count: self.subcommands.count)
-        for subcommand in self.subcommands { subcommand.specification.writeInfo(to: &writer) }
+        let subcommands = self.subcommands
+        if subcommands.isEmpty { writer.set(count: 0) } else { writer.array(count: subcommands.count) }  // So does Redis 7.
+        for subcommand in subcommands { subcommand.specification.writeInfo(to: &writer) }
     }
 
     /// The name and entry of COMMAND DOCS, a key and a value of its map.

@@ -24,9 +24,30 @@ struct LengthLine {
     private var isInvalid = false
     private var sawCarriageReturn = false
 
-    /// Takes bytes from `position` on, up to the end of the line or of `bytes`.
+    /// The length that a line at `start` states, and the position behind it, if the line is whole and plain: the usual case, without state.
+    ///
+    /// Nil for anything else; then `read` says what it is.
     @inline(__always)
+    static func plain(_ bytes: UnsafeRawBufferPointer, at start: Int) -> (length: Int, end: Int)? {
+        var position = start
+        var value = 0
+        let limit = min(bytes.count, start + Self.maximumDigits)
+        while position < limit, bytes[position] &- UInt8(ascii: "0") < 10 {
+            value = value &* 10 &+ Int(bytes[position] &- UInt8(ascii: "0"))
+            position += 1
+        }
+        guard position > start, position + 2 <= bytes.count else { return nil }
+        guard bytes[start] != UInt8(ascii: "0") || position == start + 1 else { return nil }
+        guard bytes[position] == UInt8(ascii: "\r"), bytes[position + 1] == UInt8(ascii: "\n") else { return nil }
+        return (value, position + 2)
+    }
+
+    /// Takes bytes from `position` on, up to the end of the line or of `bytes`.
     mutating func read(_ bytes: UnsafeRawBufferPointer, at position: inout Int) -> Result {
+        if self.isUntouched, let line = Self.plain(bytes, at: position) {
+            position = line.end
+            return .length(line.length)
+        }
         while position < bytes.count {
             let byte = bytes[position]
             position += 1
@@ -44,6 +65,8 @@ struct LengthLine {
         }
         return .needsMore
     }
+
+    private var isUntouched: Bool { self.digitCount == 0 && self.otherCount == 0 && !self.sawCarriageReturn }
 
     private var result: Result {
         if self.isInvalid || self.digitCount == 0 { return .invalid }

@@ -117,12 +117,12 @@ extension ReplyWriter {
         }
     }
 
-    /// The shortest decimal number that reads back as `value`, without an exponent's or a fraction's trimmings.
+    /// The shortest decimal number that reads back as `value`; a whole number has no fraction.
     private static func text(_ value: Double) -> String {
         if value.isNaN { return "nan" }
         if value.isInfinite { return value < 0 ? "-inf" : "inf" }
-        if let whole = Int(exactly: value), whole.magnitude < 1 << 53 { return String(whole) }
-        return String(describing: value)
+        let text = value.description
+        return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
     }
 }
 

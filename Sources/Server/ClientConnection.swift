@@ -113,6 +113,7 @@ final class ClientConnection: ChannelDuplexHandler {
     private func process() {
         if !self.isHeldUp, let input {
             let consumed = input.withUnsafeReadableBytes { self.execute($0) }
+            guard self.context != nil else { return }  // Disconnected meanwhile.
             self.input!.moveReaderIndex(forwardBy: consumed)
             self.parser.discarded(consumed)
             if self.input!.readableBytes == 0 { self.input = nil } else { self.input!.discardReadBytes() }
@@ -129,7 +130,10 @@ final class ClientConnection: ChannelDuplexHandler {
         while !self.isHeldUp {
             switch self.parser.next(in: bytes) {
             case .needsMore: return self.parser.consumedBytes
-            case .command: self.execute(self.parser.arguments)
+            case .command:
+                self.execute(self.parser.arguments)
+                // A small request may have a great answer: the limits on output look at it before the next.
+                if self.core.writer.count > ClientLimits.burstBytes { self.endBurst() }
             case .oversized(let excess): self.core.answer { $0.error("ERR", excess.message) }
             case .failure(let error): self.fail(error)
             }
@@ -200,7 +204,7 @@ final class ClientConnection: ChannelDuplexHandler {
     /// Takes the burst's answers out of the shared writer: to the channel, or into the queue behind those that wait already.
     private func endBurst() {
         guard let (buffer, marks, dependsOn) = self.core.takeBurst() else { return self.account() }
-        if dependsOn < self.core.replica.store.durable, self.replies.isEmpty {
+        if dependsOn.isReleased(durable: self.core.replica.store.durable), self.replies.isEmpty {
             self.write(buffer)
         } else {
             if self.replies.isEmpty { self.core.waitsForLog(self) }
@@ -228,7 +232,10 @@ final class ClientConnection: ChannelDuplexHandler {
     }
 
     /// The log was cut back: turns answers to what was lost into errors.
-    func failReplies(from origin: LogPosition) { self.replies.fail(from: origin) }
+    func failReplies(from origin: LogPosition) {
+        self.replies.fail(from: origin)
+        self.job?.logWasCut(back: origin)
+    }
 
     func flush() {
         self.context?.flush()
@@ -318,5 +325,7 @@ enum ClientLimits {
     static let unauthenticatedOutputBytes = 4 << 10
     static let unauthenticatedTime = Duration.seconds(10)
     static let unauthenticatedClients = 256
+    /// Answers that are gathered before they are counted against the limits.
+    static let burstBytes = 1 << 20
     static let lingering = TimeAmount.seconds(1)
 }

@@ -163,7 +163,7 @@ final class CoreLoop {
             self.meters.synced(took)
         case .failed(let origin, let cause):
             self.logger.warning("writes are refused: the log cannot be extended", metadata: ["cause": "\(cause)"])
-            for client in self.waiting { client.failReplies(from: origin) }
+            for client in self.waiting + self.working { client.failReplies(from: origin) }
             self.guarded { () throws(StoreError) in try store.appendFailed(from: origin) }
         case .broken(let error):
             self.fail(.disk(error))
@@ -232,7 +232,7 @@ final class CoreLoop {
     /// Notes where an answer ends. Answers that follow each other and depend on the same position share a mark only if they depend on
     /// nothing that could still fail, as an error is written for each.
     private func mark(dependsOn position: LogPosition) {
-        let isDurable = position < self.replica.store.durable
+        let isDurable = position.isReleased(durable: self.replica.store.durable)
         if isDurable, let last = self.marks.last, last.dependsOn == 0 {
             self.marks[self.marks.count - 1] = ReplyQueue.Reply(end: self.writer.count, dependsOn: 0)
             return
@@ -345,7 +345,7 @@ final class CoreLoop {
             let session = client.session!
             if let since = client.stalledSince, now.since(since) > ClientLimits.softOutputTime {
                 self.evict(client, because: "it has not read its answers for 60 s")
-            } else if !session.isAuthenticated, now.since(session.connectedAt) > ClientLimits.unauthenticatedTime {
+            } else if !session.isAuthenticated, now.since(session.begunAt) > ClientLimits.unauthenticatedTime {
                 client.closeNow()
             } else if idle > .zero, now.since(session.lastActive) > idle, !client.isBusy {
                 client.closeNow()

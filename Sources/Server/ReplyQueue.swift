@@ -37,7 +37,7 @@ struct ReplyQueue {
 
     /// The next answers that may leave; nil where there are none.
     mutating func popReleased(durable: LogPosition) -> ByteBuffer? {
-        guard let first = self.bursts.first, first.dependsOn < durable else { return nil }
+        guard let first = self.bursts.first, first.dependsOn.isReleased(durable: durable) else { return nil }
         self.bursts.removeFirst()
         self.byteCount -= first.buffer.readableBytes
         return first.buffer
@@ -45,6 +45,7 @@ struct ReplyQueue {
 
     /// The log was cut back to `origin`: every answer that depends on what was there becomes an error, which depends on nothing.
     mutating func fail(from origin: LogPosition) {
+        let origin = max(origin, 1)  // Position 0 stands for nothing to depend on, also where the log's very first batch failed.
         for index in self.bursts.indices where self.bursts[index].dependsOn >= origin {
             let burst = self.bursts[index]
             var (buffer, replies, start) = (ByteBuffer(), [Reply](), 0)
@@ -61,4 +62,9 @@ struct ReplyQueue {
             self.bursts[index] = Burst(buffer: buffer, dependsOn: replies.reduce(0) { max($0, $1.dependsOn) }, replies: replies)
         }
     }
+}
+
+extension LogPosition {
+    /// Whether an answer that depends on this position may leave: 0 stands for nothing to depend on, also while the log is empty.
+    func isReleased(durable: LogPosition) -> Bool { self == 0 || self < durable }
 }

@@ -18,7 +18,7 @@ struct BenchServeCommand: AsyncParsableCommand {
             sends --pipeline requests in one write, waits for all the replies, and sends the next.
 
             Exit code 0: a good run. 1: error replies, too few hits, wrong values or lost idle connections, each named. 69: no connection, \
-            or one was lost. 64: unsuitable flags.
+            or one was lost. 66: no password in the file. 64: unsuitable flags.
 
             Examples:
               hearsay bench serve --load --keys 1000000 --pipeline 16
@@ -84,6 +84,8 @@ struct BenchServeCommand: AsyncParsableCommand {
 
     /// The exit code of sysexits.h for a service that cannot be reached.
     private static let unavailable = ExitCode(69)
+    /// The one for a file that cannot be read.
+    private static let noInput = ExitCode(66)
 
     func validate() throws {
         if self.requests != nil, self.seconds != nil { throw ValidationError("--requests and --seconds exclude each other.") }
@@ -110,7 +112,7 @@ struct BenchServeCommand: AsyncParsableCommand {
         }
     }
 
-    private func options(password: String?) -> ServeBenchOptions {
+    private func options(password: [UInt8]?) -> ServeBenchOptions {
         var options = ServeBenchOptions()
         (options.host, options.port, options.password) = (self.host, self.port, password)
         (options.clients, options.pipeline, options.idleClients) = (self.clients, self.pipeline, self.idleClients)
@@ -124,17 +126,15 @@ struct BenchServeCommand: AsyncParsableCommand {
         return options
     }
 
-    /// The first line of the password file; nil without one.
-    private func password() throws -> String? {
+    /// What the password file holds; nil without one.
+    private func password() throws -> [UInt8]? {
         guard let path = self.passwordFile ?? getenv("HEARSAY_PASSWORD_FILE").map({ String(cString: $0) }), !path.isEmpty else { return nil }
-        guard let file = fopen(path, "r") else {
-            Self.complain("cannot read the password file \(path): \(String(cString: strerror(errno)))")
-            throw ExitCode(66)  // EX_NOINPUT
+        do {
+            return try PasswordFile.read(path)
+        } catch {
+            Self.complain("\(error)")
+            throw Self.noInput
         }
-        defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        let count = fread(&bytes, 1, bytes.count, file)
-        return String(decoding: bytes[..<count].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }, as: UTF8.self)
     }
 
     private static func complain(_ text: String) {

@@ -53,7 +53,7 @@ import Testing
         var tally = Tally(start: .init(nanoseconds: 0))
         tally.errors.record("ERR \"quoted\" \\ \u{1}\n")
         var options = ServeBenchOptions()
-        options.password = "secret"
+        options.password = Array("secret".utf8)
         let result = PhaseResult(tally: tally, elapsed: .seconds(2))
         let report = ServeBenchReport(options: options, load: nil, measured: result, idleClosedCount: 0)
         let json = report.json()

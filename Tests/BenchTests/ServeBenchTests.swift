@@ -83,8 +83,8 @@ import Testing
 
     @Test func `the password is sent on every connection, and a refusal is the node's own text`() async throws {
         let manner = ScriptedServer.Manner.wantsPassword("open sesame")
-        #expect(try await self.run(manner) { ($0.password, $0.clients, $0.idleClients) = ("open sesame", 3, 3) }.failures == [])
-        await #expect(throws: BenchError.refused(text: "WRONGPASS invalid")) { try await self.run(manner) { $0.password = "x" } }
+        #expect(try await self.run(manner) { ($0.password, $0.clients, $0.idleClients) = (Array("open sesame".utf8), 3, 3) }.failures == [])
+        await #expect(throws: BenchError.refused(text: "WRONGPASS invalid")) { try await self.run(manner) { $0.password = Array("x".utf8) } }
         await #expect(throws: BenchError.refused(text: "NOAUTH Authentication required.")) { try await self.run(manner) { _ in } }
     }
 

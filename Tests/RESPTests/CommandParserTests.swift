@@ -118,10 +118,10 @@ struct CommandParserTests {
         #expect(split == wholeExamples.flatMap(\.events) + [large], "seed \(seed)")
     }
 
-    @Test func `a parser that has failed stays failed`() {
+    @Test(arguments: ["", "*1\r\n$4\r\nPING\r\n"])
+    func `a parser that has failed stays failed, with and without more bytes`(more: String) {
         var parser = CommandParser(limits: .authenticated())
-        let input = Array("*x\r\n*1\r\n$4\r\nPING\r\n".utf8)
-        let outcomes = input.withUnsafeBytes { bytes in (0..<3).map { _ in parser.next(in: bytes) } }
+        let outcomes = Array("*x\r\n\(more)".utf8).withUnsafeBytes { bytes in (0..<3).map { _ in parser.next(in: bytes) } }
         #expect(outcomes == Array(repeating: .failure(.invalidMultibulkLength), count: 3))
     }
 
