@@ -127,12 +127,13 @@ extension Replica {
     }
 
     private func advanceKeys(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
-        if let next = try self.visit(&job.page, from: job.cursor) {
-            guard job.page.keys.count <= Self.maximumKeysBytes else {
-                self.statistics.errors += 1
-                writer.error("ERR the keys are too many for one answer: use SCAN")
-                return .finished(dependsOn: 0)
-            }
+        let next = try self.visit(&job.page, from: job.cursor)
+        guard job.page.keys.count <= Self.maximumKeysBytes else {
+            self.statistics.errors += 1
+            writer.error("ERR the keys are too many for one answer: use SCAN")
+            return .finished(dependsOn: 0)
+        }
+        if let next {
             job.cursor = next
             return .working
         }

@@ -181,6 +181,7 @@ final class CoreLoop {
     func handle(_ report: DrainThread.Report) {
         self.beginTickIfNeeded()
         switch report {
+        case .committed(let adjustments): self.replica.store.drainCommitted(adjustments)
         case .drained(let adjustments): self.replica.store.drained(adjustments, at: self.moment.now)
         case .waitsForRoom(let error):
             self.logger.warning("LMDB has no room; writes will be refused once the table is full", metadata: ["cause": "\(error)"])

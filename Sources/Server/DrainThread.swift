@@ -6,6 +6,8 @@ import Synchronization
 /// The thread that moves frozen tables to LMDB and removes log segments that are not needed any more.
 final class DrainThread: Sendable {
     enum Report: Sendable {
+        /// A part of the table is in the base.
+        case committed([DigestAdjustment])
         case drained([DigestAdjustment])
         /// No room; it is tried again until there is.
         case waitsForRoom(StoreError)
@@ -35,7 +37,11 @@ final class DrainThread: Sendable {
         var drain = Drain(job, into: self.base.makeWriter())
         while true {
             do throws(StoreError) {
-                if case .finished(let adjustments) = try drain.step() { return self.finish(job, adjustments) }
+                switch try drain.step() {
+                case .stored: break
+                case .committed(let adjustments): self.report(.committed(adjustments))
+                case .finished(let adjustments): return self.finish(job, adjustments)
+                }
             } catch {
                 guard error.isDiskFull else { return self.report(.broken(error)) }
                 self.report(.waitsForRoom(error))

@@ -36,8 +36,9 @@ package struct BaseEntry {
     package let key: UnsafeRawBufferPointer
     /// Nil where the bytes do not form a record; `isIntact` is then false.
     package let record: RecordView?
-    /// False where the checksum does not fit: never served, never sent.
-    package let isIntact: Bool
+
+    /// False where the checksum does not fit: never served, never sent. Computed at each call.
+    package var isIntact: Bool { self.record?.isIntact(token: self.token) ?? false }
 }
 
 /// A snapshot of a base, used by one thread. Views that it gives are valid until `renew` or `reset`.
@@ -57,10 +58,13 @@ package protocol BaseReader: AnyObject {
 /// The writing side of a base: one transaction at a time, on one thread.
 package protocol BaseWriter: AnyObject {
     func begin() throws(StoreError)
-    /// What the transaction sees for a key. Valid until the next `put`.
-    func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry?
-    /// Stores a version in place of whatever the key has, which `previous` names if `find` gave one.
-    func put(_ record: RecordView, token: Token, replacingTombstone: Bool) throws(StoreError)
+    /// The pages that hold the base's entries, as of the transaction's beginning; what they are spread over tells how many a run of
+    /// puts dirties.
+    var entryPages: Int { get }
+    /// Moves to a key and shows what the transaction sees for it. Valid until the next `put`.
+    func seek(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry?
+    /// Stores a version in place of whatever the key has. The last `seek` must have been for that key.
+    func put(_ record: RecordView, token: Token) throws(StoreError)
     /// Makes the transaction durable: entries, and the checkpoint where one is given. After a failure nothing of it is visible.
     func commit(_ checkpoint: Checkpoint?) throws(StoreError)
     /// Forgets the transaction, if there is one.

@@ -37,9 +37,9 @@ package struct DigestAdjustment: Equatable, Sendable {
 ///   below an older checkpoint, and replay puts the same versions over them again.
 /// - Bound: a transaction ends after `transactionPages` pages that it may have dirtied, as LMDB keeps them in memory.
 package struct Drain {
-    /// 24,000 pages of 4 KiB: at most 94 MiB of private memory, which LMDB keeps for the next transaction. Every entry is counted
-    /// as a page of its own; neighbours in a small store share one, and the transaction is then smaller than it could be.
-    package static let transactionPages = 24_000
+    /// 12,000 pages of 4 KiB: 47 MiB of private memory, which LMDB keeps for the next transaction. Larger transactions need fewer
+    /// syncs but no less time: LMDB keeps its dirty pages in a sorted array, and inserting into it becomes what a drain does.
+    package static let transactionPages = 12_000
     private static let pageByteCount = 4_096
     /// How many entries are stored between two reports of progress.
     private static let stepEntries = 256
@@ -49,16 +49,36 @@ package struct Drain {
     private let digestKey: DigestKey
     private let transactionPages: Int
     private var next: Int?
-    private var pages = 0
-    private var isInTransaction = false
-    private var adjustments: [DigestAdjustment] = []
+    private var transaction: Transaction?
     private var pending: [DigestAdjustment] = []
+
+    /// How many pages the open transaction may have dirtied: one for each entry, but no more than the token range so far has, as
+    /// tokens are spread evenly; besides these what new entries fill, half a page being the least that a split leaves, and long values.
+    private struct Transaction {
+        let entryPages: Int
+        let start: Token
+        var entries = 0
+        var insertedBytes = 0
+        var overflowPages = 0
+
+        mutating func stored(_ record: RecordView, isNew: Bool) {
+            self.entries += 1
+            if isNew { self.insertedBytes += record.key.count + record.value.count }
+            self.overflowPages += record.value.count / Drain.pageByteCount
+        }
+
+        func pages(through token: Token) -> Int {
+            let share = Double(token.rawValue - self.start.rawValue) / 0x1p64
+            let inRange = Int(share * Double(self.entryPages)) + 1
+            return min(self.entries, inRange) + self.insertedBytes / (Drain.pageByteCount / 2) + self.overflowPages
+        }
+    }
 
     package enum Step: Equatable, Sendable {
         /// Stored a few entries in the open transaction.
         case stored
-        /// Committed a transaction; more are to come.
-        case committed
+        /// Committed a transaction; more are to come. With what it changed.
+        case committed([DigestAdjustment])
         /// Committed the last transaction, and with it the checkpoint.
         case finished([DigestAdjustment])
     }
@@ -72,20 +92,17 @@ package struct Drain {
     /// Does the next piece of work. After an error the open transaction is forgotten; `retry` begins again.
     package mutating func step() throws(StoreError) -> Step {
         do throws(StoreError) {
-            if !self.isInTransaction {
-                try self.writer.begin()
-                self.isInTransaction = true
+            guard let next = self.next else { return try self.finish() }
+            let token = self.job.table[next].token
+            if let transaction, transaction.pages(through: token) >= self.transactionPages {
+                return .committed(try self.commit(nil))
             }
-            guard self.next != nil else { return try self.finish() }
-            if self.pages >= self.transactionPages {
-                try self.commit(nil)
-                return .committed
-            }
+            try self.begin(at: token)
             try self.storeSome()
             return .stored
         } catch {
             self.writer.abort()
-            (self.isInTransaction, self.pages) = (false, 0)
+            self.transaction = nil
             self.pending.removeAll()
             throw error
         }
@@ -97,23 +114,30 @@ package struct Drain {
         self.job.progress.restart()
     }
 
-    private mutating func finish() throws(StoreError) -> Step {
-        try self.commit(self.job.checkpoint)
-        return .finished(self.adjustments)
+    private mutating func begin(at token: Token) throws(StoreError) {
+        guard self.transaction == nil else { return }
+        try self.writer.begin()
+        self.transaction = Transaction(entryPages: self.writer.entryPages, start: token)
     }
 
-    private mutating func commit(_ checkpoint: Checkpoint?) throws(StoreError) {
-        self.isInTransaction = false
+    private mutating func finish() throws(StoreError) -> Step {
+        try self.begin(at: Token(rawValue: .max))
+        return .finished(try self.commit(self.job.checkpoint))
+    }
+
+    private mutating func commit(_ checkpoint: Checkpoint?) throws(StoreError) -> [DigestAdjustment] {
         try self.writer.commit(checkpoint)
-        self.pages = 0
-        self.adjustments += self.pending
-        self.pending.removeAll(keepingCapacity: true)
+        self.transaction = nil
+        defer { self.pending = [] }
+        return self.pending
     }
 
     private mutating func storeSome() throws(StoreError) {
         var count = 0
-        while let index = self.next, count < Self.stepEntries, self.pages < self.transactionPages {
-            try self.store(self.job.table[index])
+        while let index = self.next, count < Self.stepEntries {
+            let slot = self.job.table[index]
+            guard self.transaction!.pages(through: slot.token) < self.transactionPages else { break }
+            try self.store(slot)
             self.next = self.job.table.index(after: index)
             count += 1
         }
@@ -122,10 +146,8 @@ package struct Drain {
 
     private mutating func store(_ slot: Table.Slot) throws(StoreError) {
         let record = slot.record!.view
-        let stored = try self.writer.find(slot.token, key: record.key)
-        let old = stored?.record
-        // A transaction before a crash or a retry has stored it. One that has rotted since is stored again.
-        if let stored, stored.isIntact, let old, old.isSameVersion(as: record) { return }
+        let old = try self.writer.seek(slot.token, key: record.key)?.record
+        if let old, old.isSameVersion(as: record) { return }  // A transaction before a crash or a retry has stored it.
         if slot.fold != .this {
             let below = slot.fold == .below ? old : nil
             self.pending.append(
@@ -133,7 +155,8 @@ package struct Drain {
                     token: slot.token, sum: record.fingerprint(under: self.digestKey) &- (below?.fingerprint(under: self.digestKey) ?? 0),
                     entries: below == nil ? 1 : 0, live: (record.isTombstone ? 0 : 1) - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)))
         }
-        try self.writer.put(record, token: slot.token, replacingTombstone: old?.isTombstone ?? false)
-        self.pages += 1 + record.value.count / Self.pageByteCount
+        let isNew = old == nil
+        try self.writer.put(record, token: slot.token)
+        self.transaction!.stored(record, isNew: isNew)
     }
 }

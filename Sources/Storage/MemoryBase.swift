@@ -72,8 +72,7 @@ package final class MemoryBase: Base {
 
         func entry(_ entry: Entry) -> BaseEntry {
             let key = self.lend(entry.key)
-            let record = RecordView(key: key, value: self.lend(entry.value))
-            return BaseEntry(token: entry.token, key: key, record: record, isIntact: record?.isIntact(token: entry.token) ?? false)
+            return BaseEntry(token: entry.token, key: key, record: RecordView(key: key, value: self.lend(entry.value)))
         }
 
         func takeBack() {
@@ -131,17 +130,19 @@ package final class MemoryBase: Base {
 
         init(base: MemoryBase) { self.base = base }
 
+        var entryPages: Int { self.staged!.entries.count / 20 }
+
         func begin() {
             precondition(self.staged == nil, "a transaction is open")
             self.staged = self.base.contents
         }
 
-        func find(_ token: Token, key: UnsafeRawBufferPointer) -> BaseEntry? {
+        func seek(_ token: Token, key: UnsafeRawBufferPointer) -> BaseEntry? {
             let (index, isPresent) = self.staged!.place(token, key)
             return isPresent ? self.lender.entry(self.staged!.entries[index]) : nil
         }
 
-        func put(_ record: RecordView, token: Token, replacingTombstone: Bool) {
+        func put(_ record: RecordView, token: Token) {
             let (index, isPresent) = self.staged!.place(token, record.key)
             if isPresent {
                 self.staged!.entries[index].value = Array(record.value)

@@ -66,12 +66,9 @@ extension Store {
 
     /// Puts a slot into the live table. Where the digest contains the replaced version, that is taken out first.
     func putFolded(_ slot: Table.Slot, _ chunk: Chunk) -> Table.Slot? {
-        guard let index = self.live.index(of: slot.token, key: slot.record!.view.key) else { return self.live.put(slot, chunk: chunk) }
-        var slot = slot
-        let old = self.live[index]
-        if old.fold == .this { self.unfold(old.record!.view, at: old.token) }
-        slot.fold = old.fold == .below ? .below : .nothing
-        return self.live.put(slot, chunk: chunk)
+        let old = self.live.put(slot, chunk: chunk, keepsBelow: true)
+        if let old, old.fold == .this { self.unfold(old.record!.view, at: old.token) }
+        return old
     }
 
     /// Takes a put back: the digest is left with what it had of the key below this table, or with nothing and a mark that says so.

@@ -6,7 +6,9 @@ package struct ScannedEntry {
     package let key: UnsafeRawBufferPointer
     /// Nil where the base's bytes do not form a record.
     package let record: RecordView?
-    package let isIntact: Bool
+    /// Versions in the tables are what this process laid out; those of the base are checked when this is asked.
+    package var isIntact: Bool { !self.isFromBase || (self.record?.isIntact(token: self.token) ?? false) }
+    fileprivate let isFromBase: Bool
     /// What an answer that shows the entry depends on.
     package let position: LogPosition
 }
@@ -31,7 +33,7 @@ extension Store {
             guard let least else { return }
             var entry: ScannedEntry?
             if let found = lower, Place(token: found.token, key: found.key) == least {
-                entry = ScannedEntry(token: found.token, key: found.key, record: found.record, isIntact: found.isIntact, position: 0)
+                entry = ScannedEntry(token: found.token, key: found.key, record: found.record, isFromBase: true, position: 0)
                 lower = try self.reader.advance()
             }
             if let slot = middle.take(least) { entry = ScannedEntry(slot) }
@@ -44,7 +46,7 @@ extension Store {
 extension ScannedEntry {
     fileprivate init(_ slot: Table.Slot) {
         let view = slot.record!.view
-        self.init(token: slot.token, key: view.key, record: view, isIntact: true, position: slot.position)
+        self.init(token: slot.token, key: view.key, record: view, isFromBase: false, position: slot.position)
     }
 }
 

@@ -33,6 +33,7 @@ package final class StoreFolder: Sendable {
             try Self.checkFormat(path)
             try Self.makeFolder(path + "/base")
             try Self.makeFolder(path + "/log")
+            try Self.syncFolder(path)
         } catch {
             close(descriptor)
             throw error
@@ -44,7 +45,9 @@ package final class StoreFolder: Sendable {
 
     private static func makeFolder(_ path: String) throws(StoreError) {
         // Missing parents are made too, as `mkdir -p` does.
-        if mkdir(path, 0o700) == 0 || errno == EEXIST {
+        let isNew = mkdir(path, 0o700) == 0
+        if isNew || errno == EEXIST {
+            if isNew { try self.syncFolder(path + "/..") }
             guard access(path, R_OK | W_OK | X_OK) == 0 else { throw self.error(.create, path) }
             var status = stat()
             guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
@@ -54,7 +57,12 @@ package final class StoreFolder: Sendable {
         }
         guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else { throw self.error(.create, path) }
         try self.makeFolder(String(path[..<slash]))
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw self.error(.create, path) }
+        try self.makeFolder(path)
+    }
+
+    /// Makes the names in a folder durable: a log that is synced is lost with the name of the folder that it is in.
+    private static func syncFolder(_ path: String) throws(StoreError) {
+        do throws(DiskError) { try PosixDisk(folder: path).syncFolder() } catch { throw .disk(error) }
     }
 
     /// A folder without a FORMAT file must be empty but for our lock: nothing of anybody else's is touched.

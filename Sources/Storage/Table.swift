@@ -131,9 +131,11 @@ package struct Table: Sendable {
 
     /// Puts in a record, whose key is `token`'s, or replaces the one of its key.
     ///
+    /// - Parameter keepsBelow: the new slot takes over that the digest contains what is below, or nothing once the caller has taken the
+    ///   replaced version out of it; otherwise its own fold counts.
     /// - Returns: the replaced slot, for undoing and unfolding.
     @discardableResult
-    package mutating func put(_ slot: Slot, chunk: Chunk) -> Slot? {
+    package mutating func put(_ slot: Slot, chunk: Chunk, keepsBelow: Bool = false) -> Slot? {
         let view = slot.record!.view
         if self.chunks.last !== chunk { self.chunks.append(chunk) }
         self.recordBytes += RecordLayout.frameByteCount + view.key.count + view.value.count
@@ -141,7 +143,8 @@ package struct Table: Sendable {
         if isPresent {
             let old = self.slots[index]
             self.slots[index] = slot
-            self.countUnfolded(from: old.fold, to: slot.fold)
+            if keepsBelow { self.slots[index].fold = old.fold == .below ? .below : .nothing }
+            self.countUnfolded(from: old.fold, to: self.slots[index].fold)
             return old
         }
         self.insert(slot, at: index)

@@ -55,10 +55,10 @@ struct NodeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Conditions (SET NX, WATCH and others) are judged on this node alone: 'allow' or 'refuse' them. (default: allow)", valueName: "choice"))
     var localConditions: String?
 
-    @Option(help: ArgumentHelp("Move the table to LMDB at so many entries. (default: 200000)", valueName: "count"))
+    @Option(help: ArgumentHelp("Move the table to LMDB at so many entries. (default: 400000)", valueName: "count"))
     var tableEntries: String?
 
-    @Option(help: ArgumentHelp("Move the table to LMDB at so many bytes. (default: 64MiB)", valueName: "size"))
+    @Option(help: ArgumentHelp("Move the table to LMDB at so many bytes. (default: 128MiB)", valueName: "size"))
     var tableBytes: String?
 
     @Flag(help: "Put a damaged log aside and go on with what can be read, under a new replica id.")

@@ -91,8 +91,7 @@ extension BaseEntry {
     fileprivate init(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         let token = Token(rawValue: key.count >= 8 ? UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)) : 0)
         let rest = UnsafeRawBufferPointer(rebasing: key[min(8, key.count)...])
-        let record = RecordView(key: rest, value: value)
-        self.init(token: token, key: rest, record: record, isIntact: record?.isIntact(token: token) ?? false)
+        self.init(token: token, key: rest, record: RecordView(key: rest, value: value))
     }
 }
 
@@ -122,8 +121,13 @@ private final class LMDBWriter: BaseWriter {
     private let base: LMDBBase
     private let environment: Environment
     private var transaction: WriteTransaction?
+    private var cursor: WriteCursor?
+    private(set) var entryPages = 0
     private let key = EntryKey()
     private let dotKey = DotKey()
+    /// What the last `seek` found: whether the cursor stands on the key, and the dot of the tombstone there.
+    private var isOnKey = false
+    private var tombstone: Dot?
 
     init(base: LMDBBase, environment: Environment) {
         (self.base, self.environment) = (base, environment)
@@ -131,24 +135,29 @@ private final class LMDBWriter: BaseWriter {
 
     func begin() throws(StoreError) {
         precondition(self.transaction == nil, "a transaction is open")
-        self.transaction = try WriteTransaction(self.environment)
+        let transaction = try WriteTransaction(self.environment)
+        self.entryPages = try transaction.leafPages(of: self.base.entries)
+        self.cursor = try transaction.cursor(on: self.base.entries)
+        self.transaction = consume transaction
     }
 
-    func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry? {
+    func seek(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry? {
         let entryKey = self.key.bytes(token, key)
-        return try self.transaction!.get(entryKey, from: self.base.entries).map { BaseEntry(entryKey, $0) }
+        let entry = try self.cursor!.seek(entryKey).map { BaseEntry(entryKey, $0) }
+        (self.isOnKey, self.tombstone) = (entry != nil, nil)
+        if let record = entry?.record, record.isTombstone { self.tombstone = record.dot }
+        return entry
     }
 
-    func put(_ record: RecordView, token: Token, replacingTombstone: Bool) throws(StoreError) {
+    func put(_ record: RecordView, token: Token) throws(StoreError) {
         let entryKey = self.key.bytes(token, record.key)
-        if replacingTombstone, let old = try self.transaction!.get(entryKey, from: self.base.entries), let version = RecordView(key: record.key, value: old) {
-            try self.transaction!.remove(self.dotKey.bytes(version.dot), from: self.base.tombstones)
-        }
-        try self.transaction!.put(entryKey, record.value, in: self.base.entries)
+        try self.cursor!.put(entryKey, record.value, isOnKey: self.isOnKey)
+        if let tombstone { try self.transaction!.remove(self.dotKey.bytes(tombstone), from: self.base.tombstones) }
         if record.isTombstone { try self.transaction!.put(self.dotKey.bytes(record.dot), entryKey, in: self.base.tombstones) }
     }
 
     func commit(_ checkpoint: Checkpoint?) throws(StoreError) {
+        self.cursor = nil  // LMDB asks for cursors to go before their transaction.
         guard let transaction = self.transaction.take() else { preconditionFailure("commit without a transaction") }
         if let checkpoint {
             let bytes = checkpoint.encode()
@@ -159,7 +168,10 @@ private final class LMDBWriter: BaseWriter {
         try transaction.commit()
     }
 
-    func abort() { self.transaction = nil }
+    func abort() {
+        self.cursor = nil
+        self.transaction = nil
+    }
 }
 
 /// Room for a dot as a key of the `tombstones` database.

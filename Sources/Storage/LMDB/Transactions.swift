@@ -63,10 +63,46 @@ struct WriteTransaction: ~Copyable {
         if code != MDB_NOTFOUND { try self.environment.check(code, "delete") }
     }
 
-    func entryCount(of database: MDB_dbi) throws(StoreError) -> UInt64 {
+    /// The cursor must go before the transaction ends.
+    func cursor(on database: MDB_dbi) throws(StoreError) -> WriteCursor { try WriteCursor(self.handle, database, self.environment) }
+
+    func entryCount(of database: MDB_dbi) throws(StoreError) -> UInt64 { UInt64(try self.statistics(of: database).ms_entries) }
+
+    func leafPages(of database: MDB_dbi) throws(StoreError) -> Int { Int(try self.statistics(of: database).ms_leaf_pages) }
+
+    private func statistics(of database: MDB_dbi) throws(StoreError) -> MDB_stat {
         var statistics = MDB_stat()
         try self.environment.check(mdb_stat(self.handle, database, &statistics), "stat")
-        return UInt64(statistics.ms_entries)
+        return statistics
+    }
+}
+
+/// A place in a database that a write transaction reads and changes.
+struct WriteCursor: ~Copyable {
+    private let handle: OpaquePointer
+    private let environment: Environment
+
+    fileprivate init(_ transaction: OpaquePointer, _ database: MDB_dbi, _ environment: Environment) throws(StoreError) {
+        var opened: OpaquePointer?
+        try environment.check(mdb_cursor_open(transaction, database, &opened), "open cursor")
+        (self.handle, self.environment) = (opened!, environment)
+    }
+
+    deinit { mdb_cursor_close(self.handle) }
+
+    /// Moves to a key; nil where it is not there.
+    func seek(_ key: UnsafeRawBufferPointer) throws(StoreError) -> UnsafeRawBufferPointer? {
+        var (key, value) = (MDB_val(key), MDB_val())
+        let code = mdb_cursor_get(self.handle, &key, &value, MDB_SET)
+        if code == MDB_NOTFOUND { return nil }
+        try self.environment.check(code, "get")
+        return value.bytes
+    }
+
+    /// Stores a value: in place where the cursor stands on the key, which saves LMDB a second search.
+    func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isOnKey: Bool) throws(StoreError) {
+        var (key, value) = (MDB_val(key), MDB_val(value))
+        try self.environment.check(mdb_cursor_put(self.handle, &key, &value, isOnKey ? UInt32(MDB_CURRENT) : 0), "put")
     }
 }
 

@@ -1,0 +1,8 @@
+import Node
+
+/// FLUSHALL and FLUSHDB work.
+var flushing: ReplicaConfiguration {
+    var configuration = ReplicaConfiguration()
+    configuration.allowsFlush = true
+    return configuration
+}
