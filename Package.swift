@@ -86,7 +86,9 @@ let package = Package(
         .testTarget(name: "NodeTests", dependencies: ["Node", "RESP", "Storage", "Digests", "Versioning", "Basics", "TestSupport"]),
         .testTarget(
             name: "ServerTests", dependencies: ["Server", "Node", "Storage", "TestSupport", .product(name: "NIOCore", package: "swift-nio")]),
-        .testTarget(name: "BenchTests", dependencies: ["Bench", "Basics"]),
+        .testTarget(
+            name: "BenchTests",
+            dependencies: ["Bench", "Basics", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio")]),
         .testTarget(name: "ClusterTests", dependencies: ["TestSupport", "Basics", "hearsay"], exclude: ["redis_py_checks.py"]),
     ],
     swiftLanguageModes: [.v6]

@@ -50,7 +50,12 @@ private func find(_ benchmark: Benchmark, _ workload: Workload) throws {
 /// Moves the whole table to the base.
 private func drain(_ workload: Workload) throws -> [DigestAdjustment] {
     var drain = Drain(try workload.freeze(), into: workload.base.makeWriter())
+    var all: [DigestAdjustment] = []
     while true {
-        if case .finished(let adjustments) = try drain.step() { return adjustments }
+        switch try drain.step() {
+        case .stored: break
+        case .committed(let adjustments): all += adjustments
+        case .finished(let adjustments): return all + adjustments
+        }
     }
 }

@@ -146,8 +146,10 @@ package struct Drain {
 
     private mutating func store(_ slot: Table.Slot) throws(StoreError) {
         let record = slot.record!.view
-        let old = try self.writer.seek(slot.token, key: record.key)?.record
-        if let old, old.isSameVersion(as: record) { return }  // A transaction before a crash or a retry has stored it.
+        let stored = try self.writer.seek(slot.token, key: record.key)
+        let old = stored?.record
+        // A transaction before a crash or a retry has stored it. One that has rotted since is stored again.
+        if let stored, let old, old.isSameVersion(as: record), stored.isIntact { return }
         if slot.fold != .this {
             let below = slot.fold == .below ? old : nil
             self.pending.append(

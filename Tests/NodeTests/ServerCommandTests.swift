@@ -24,7 +24,7 @@ import Testing
             ~ CONFIG GET databases maxclients proto-max-bulk-len
             *6 $9 databases $1 1 $10 maxclients $5 10000 $18 proto-max-bulk-len $8 16777216
             ~ CONFIG GET sync-interval table-*
-            *6 $13 sync-interval $3 100 $11 table-bytes $8 67108864 $13 table-entries $6 200000
+            *6 $13 sync-interval $3 100 $11 table-bytes $9 134217728 $13 table-entries $6 400000
             """#)
     }
 

@@ -121,9 +121,13 @@ final class ReplicaWorld {
     func finishDrain() throws {
         var drain = Drain(self.job.take()!, into: self.base.makeWriter())
         while true {
-            guard case .finished(let adjustments) = try drain.step() else { continue }
-            self.store.drained(adjustments, at: self.now)
-            return self.replica.beginTick(at: self.now)
+            switch try drain.step() {
+            case .stored: break
+            case .committed(let adjustments): self.store.drainCommitted(adjustments)
+            case .finished(let adjustments):
+                self.store.drained(adjustments, at: self.now)
+                return self.replica.beginTick(at: self.now)
+            }
         }
     }
 

@@ -1,0 +1,186 @@
+import Basics
+import Digests
+import TestSupport
+import Testing
+import Versioning
+
+@testable import Storage
+
+/// One suite on both bases, against a sorted array.
+@Suite struct OrderedBaseTests {
+    /// A base, and the folder that it lives in.
+    struct Fixture: CustomTestStringConvertible {
+        let testDescription: String
+        let make: @Sendable (String) throws(StoreError) -> any Base
+
+        static let all = [
+            Fixture(testDescription: "in memory") { _ throws(StoreError) in MemoryBase() },
+            Fixture(testDescription: "in LMDB") { folder throws(StoreError) in try LMDBBase(folder: folder) },
+        ]
+    }
+
+    /// What a base should hold.
+    private struct Model {
+        struct Entry: Equatable {
+            let token: Token
+            let key: [UInt8]
+            let header: VersionHeader
+            let payload: [UInt8]
+        }
+        var entries: [Entry] = []
+
+        mutating func put(_ entry: Entry) {
+            self.entries.removeAll { $0.key == entry.key }
+            self.entries.append(entry)
+            self.entries.sort { $0.token != $1.token ? $0.token < $1.token : $0.key.lexicographicallyPrecedes($1.key) }
+        }
+    }
+
+    @Test(arguments: Fixture.all, seeds(6))
+    func `a base is a sorted array that changes at commits only`(fixture: Fixture, seed: UInt64) throws {
+        var generator = SplitMix64(seed: seed)
+        let folder = try ScratchFolder()
+        let base = try fixture.make(folder.path)
+        let (reader, writer) = (try base.makeReader(), base.makeWriter())
+        var committed = Model()
+        for round in 0..<12 {
+            var model = committed
+            try writer.begin()
+            for _ in 0..<Int.random(in: 0...20, using: &generator) {
+                let entry = self.draw(round, using: &generator)
+                try self.put(entry, with: writer, expecting: model)
+                model.put(entry)
+            }
+            reader.reset()
+            try reader.open()
+            try self.compare(reader, committed, using: &generator)
+            if Bool.random(using: &generator) {
+                writer.abort()
+            } else {
+                try writer.commit(nil)
+                committed = model
+            }
+        }
+        reader.reset()
+        try reader.open()
+        try self.compare(reader, committed, using: &generator)
+        let statistics = try base.statistics()
+        #expect(statistics.entries == UInt64(committed.entries.count))
+        #expect(statistics.tombstones == UInt64(committed.entries.count { $0.header.isTombstone }))
+        #expect(statistics.usedBytes > 0)
+    }
+
+    /// Few tokens, so that keys of one token meet.
+    private func draw(_ round: Int, using generator: inout SplitMix64) -> Model.Entry {
+        let key = [UInt8](repeating: UInt8.random(in: 0..<40, using: &generator), count: Int.random(in: 0...500, using: &generator))
+        let token = Token(rawValue: TestRecord.token(of: key).rawValue & 3 << 62)
+        let isTombstone = Int.random(in: 0..<3, using: &generator) == 0
+        let header = TestRecord.header(sequence: generator.next(), time: UInt64(round), isTombstone: isTombstone)
+        let payload = isTombstone ? [] : [UInt8](repeating: 7, count: Int.random(in: 0...6_000, using: &generator))
+        return Model.Entry(token: token, key: key, header: header, payload: payload)
+    }
+
+    private func put(_ entry: Model.Entry, with writer: any BaseWriter, expecting model: Model) throws {
+        let frame = TestRecord.frame(entry.header, key: entry.key, token: entry.token, payload: entry.payload)
+        try frame.withRecord { record in
+            let found = try writer.seek(entry.token, key: record!.key)
+            let expected = model.entries.first { $0.key == entry.key }
+            #expect(found?.record?.versionHeader == expected?.header)
+            try writer.put(record!, token: entry.token)
+        }
+    }
+
+    private func compare(_ reader: any BaseReader, _ model: Model, using generator: inout SplitMix64) throws {
+        let starts = [Token(rawValue: 0), Token(rawValue: .max)] + (0..<6).map { _ in Token(rawValue: generator.next()) }
+        for start in starts {
+            var entries: [Model.Entry] = []
+            var next = try reader.seek(start)
+            while let entry = next {
+                entries.append(Self.copy(entry))
+                next = try reader.advance()
+            }
+            #expect(entries == model.entries.filter { $0.token >= start })
+        }
+        for entry in model.entries {
+            let found = try entry.key.withUnsafeBytes { try reader.find(entry.token, key: $0).map(Self.copy) }
+            #expect(found == entry)
+            let missing = try (entry.key.dropLast() + [99]).withUnsafeBytes { try reader.find(entry.token, key: $0) }
+            #expect(missing == nil)
+        }
+    }
+
+    private static func copy(_ entry: BaseEntry) -> Model.Entry {
+        #expect(entry.isIntact)
+        return Model.Entry(token: entry.token, key: Array(entry.key), header: entry.record!.versionHeader, payload: Array(entry.record!.payload))
+    }
+
+    @Test(arguments: Fixture.all)
+    func `a reader keeps its snapshot until it is reset, and then takes the newest`(fixture: Fixture) throws {
+        let folder = try ScratchFolder()
+        let base = try fixture.make(folder.path)
+        let (reader, writer) = (try base.makeReader(), base.makeWriter())
+        try reader.open()
+        try self.commit(TestRecord.frame(TestRecord.header(), key: [1], payload: [1]), to: writer)
+        #expect(try reader.seek(Token(rawValue: 0)) == nil)
+        try reader.open()
+        #expect(try reader.seek(Token(rawValue: 0)) == nil)
+        reader.reset()
+        try reader.open()
+        #expect(try reader.seek(Token(rawValue: 0)) != nil)
+    }
+
+    private func commit(_ frame: [UInt8], to writer: any BaseWriter, _ checkpoint: Checkpoint? = nil) throws {
+        try writer.begin()
+        try frame.withRecord { try writer.replace($0!, token: TestRecord.token(of: Array($0!.key))) }
+        try writer.commit(checkpoint)
+    }
+
+    @Test(arguments: Fixture.all)
+    func `a checkpoint is there with the entries of its transaction, or neither is`(fixture: Fixture) throws {
+        let folder = try ScratchFolder()
+        var generator = SplitMix64(seed: 3)
+        var checkpoint = Checkpoint(identity: Identity(using: &generator), position: 7, greatestStamp: 8)
+        let base = try fixture.make(folder.path)
+        #expect(try base.readCheckpoint() == nil)
+        let writer = base.makeWriter()
+        try self.commit(TestRecord.frame(TestRecord.header(), key: [1], payload: [1]), to: writer, checkpoint)
+        #expect(try base.readCheckpoint() == checkpoint)
+        try self.commit(TestRecord.frame(TestRecord.header(), key: [2], payload: [1]), to: writer)
+        #expect(try base.readCheckpoint() == checkpoint)
+        checkpoint.position = 99
+        try writer.begin()
+        writer.abort()
+        writer.abort()
+        #expect(try base.readCheckpoint()?.position == 7)
+        try writer.begin()
+        try writer.commit(checkpoint)
+        #expect(try base.readCheckpoint() == checkpoint)
+    }
+
+    @Test(arguments: Fixture.all)
+    func `a drained store of either base is the same store`(fixture: Fixture) throws {
+        let folder = try ScratchFolder()
+        let base = try fixture.make(folder.path)
+        var generator = SplitMix64(seed: 4)
+        let table = TestRecord.table(
+            (0..<500).map { index in
+                let key = [UInt8](repeating: UInt8(index % 250), count: 1 + index / 250)
+                return (key, TestRecord.header(sequence: UInt64(index), time: UInt64(index), isTombstone: index % 5 == 0), [UInt8(index % 7)])
+            })
+        let identity = Identity(cluster: ClusterID(using: &generator), digestKey: TestRecord.digestKey, replica: TestRecord.replica)
+        var drain = Drain(
+            DrainJob(table: table, checkpoint: Checkpoint(identity: identity, position: 5), progress: DrainProgress()), into: base.makeWriter(),
+            transactionPages: 100)
+        while true { if case .finished = try drain.step() { break } }
+        let scan = try BaseScan(base, base.makeReader(), TestRecord.digestKey)
+        #expect(scan.tree.root.entries == 500 && scan.liveKeys == 400 && scan.damagedEntries == 0 && scan.greatestStamp == 499)
+        var expected = Digest.empty
+        var index = table.firstIndex(from: Token(rawValue: 0))
+        while let place = index {
+            expected.add(table[place].record!.view.fingerprint(under: TestRecord.digestKey))
+            index = table.index(after: place)
+        }
+        #expect(scan.tree.root == expected)
+        #expect(try base.statistics().tombstones == 100)
+    }
+}
