@@ -245,7 +245,8 @@ final class ClientConnection: ChannelDuplexHandler {
     /// Looks how much the socket has not taken, and holds the client up while that is too much.
     private func measureBacklog() {
         guard let context else { return }
-        self.backlogBytes = context.channel.isWritable ? 0 : (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? self.backlogBytes
+        self.backlogBytes =
+            context.channel.isWritable ? 0 : (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? self.backlogBytes
         self.account()
         if self.stalledSince != nil, self.outputBytes <= ClientLimits.softOutputBytes / 2 {
             self.stalledSince = nil
@@ -278,7 +279,9 @@ final class ClientConnection: ChannelDuplexHandler {
 
     /// Closes once all that was asked is answered: after QUIT, after lost framing, after the client has closed its sending side.
     private func closeIfDone() {
-        guard let context, self.isClosing || (self.inputEnded && !self.isHeldUp), self.replies.isEmpty, self.job == nil, self.parked == nil else { return }
+        guard let context, self.isClosing || (self.inputEnded && !self.isHeldUp), self.replies.isEmpty, self.job == nil, self.parked == nil else {
+            return
+        }
         self.isClosing = true
         if self.inputEnded {
             // The channel goes when everything written before has been taken.

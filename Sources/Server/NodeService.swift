@@ -44,9 +44,12 @@ package struct NodeService: Service {
 
     private func logOpening(_ opened: OpenedNode) {
         let report = opened.report
-        if report.isNew { self.logger.info("founded a new cluster", metadata: ["cluster": "\(opened.identity.cluster)", "replica": "\(opened.identity.replica)"]) }
+        if report.isNew {
+            self.logger.info("founded a new cluster", metadata: ["cluster": "\(opened.identity.cluster)", "replica": "\(opened.identity.replica)"])
+        }
         if let damage = report.droppedDamage {
-            self.logger.warning("damaged log put aside; back under a new replica id", metadata: ["damage": "\(damage)", "replica": "\(opened.identity.replica)"])
+            self.logger.warning(
+                "damaged log put aside; back under a new replica id", metadata: ["damage": "\(damage)", "replica": "\(opened.identity.replica)"])
         }
         if report.tornBytes > 0 {
             self.logger.notice("cut a torn tail off the log, as a crash leaves it", metadata: ["bytes": "\(report.tornBytes)"])

@@ -83,7 +83,8 @@ package struct RecordView {
 
     /// True where both are the same write of the same key.
     func isSameVersion(as other: RecordView) -> Bool {
-        self.dot == other.dot && self.stampTime == other.stampTime && self.header.integer(UInt64.self, at: 0) == other.header.integer(UInt64.self, at: 0)
+        self.dot == other.dot && self.stampTime == other.stampTime
+            && self.header.integer(UInt64.self, at: 0) == other.header.integer(UInt64.self, at: 0)
     }
 
     /// The entry's part of every digest that covers it.

@@ -74,7 +74,9 @@ package final class StoreFolder: Sendable {
                 let file = try disk.open(Self.formatName)
                 let bytes = try file.read(at: 0, count: min(file.byteCount(), 256))
                 if !bytes.isEmpty || names.count > 1 {
-                    guard bytes.elementsEqual(Self.formatLine.utf8) else { throw DiskError(operation: .read, name: Self.formatName, code: EILSEQ, isFull: false) }
+                    guard bytes.elementsEqual(Self.formatLine.utf8) else {
+                        throw DiskError(operation: .read, name: Self.formatName, code: EILSEQ, isFull: false)
+                    }
                     return
                 }
                 try disk.remove(Self.formatName)  // A crash while the store was being founded.
@@ -92,7 +94,8 @@ package final class StoreFolder: Sendable {
             try disk.syncFolder()
         } catch {
             switch error.code {
-            case EILSEQ: throw .foreign(reason: "\(path) holds a store of another format or program: its FORMAT file does not say \"hearsay store 1\"")
+            case EILSEQ:
+                throw .foreign(reason: "\(path) holds a store of another format or program: its FORMAT file does not say \"hearsay store 1\"")
             case ENOENT where error.operation == .read: throw .foreign(reason: "\(path) is not empty and holds no Hearsay store")
             default: throw .disk(error)
             }

@@ -48,13 +48,15 @@ extension Store {
         let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey)
         (report.entries, report.damagedEntries) = (scan.tree.root.entries, scan.damagedEntries)
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
-        let recovered = RecoveredStore(checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, table: replay.table, scan: scan)
+        let recovered = RecoveredStore(
+            checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, table: replay.table, scan: scan)
         let store = Store(configuration: configuration, base: base, reader: reader, recovered: recovered, saltSeed: generator.next())
         return (store, report)
     }
 
     /// Draws the identity of a new store and makes it durable before anything else is.
-    private static func found(_ disk: any Disk, _ base: any Base, using generator: inout some RandomNumberGenerator) throws(StoreError) -> Checkpoint {
+    private static func found(_ disk: any Disk, _ base: any Base, using generator: inout some RandomNumberGenerator) throws(StoreError) -> Checkpoint
+    {
         let names = try onDisk { () throws(DiskError) in try disk.fileNames() }
         guard names.allSatisfy({ SegmentHeader.position(fromFileName: $0) == nil }) else {
             throw .foreign(reason: "the data folder has a log but no LMDB file that goes with it")

@@ -74,7 +74,9 @@ struct ClientSocket: ~Copyable {
                 if let reply = try parser.next() { return reply }
             } catch { throw .unreachable("it does not speak the Redis protocol") }
             let count = recv(self.descriptor, &buffer, buffer.count, 0)
-            guard count >= 0 else { throw .unreachable(errno == EAGAIN ? "no answer within \(Self.patienceSeconds) s" : String(cString: strerror(errno))) }
+            guard count >= 0 else {
+                throw .unreachable(errno == EAGAIN ? "no answer within \(Self.patienceSeconds) s" : String(cString: strerror(errno)))
+            }
             guard count > 0 else { throw .unreachable("it closed the connection") }
             parser.append(buffer[..<count])
         }

@@ -52,7 +52,8 @@ struct NodeCommand: AsyncParsableCommand {
     var allowFlush = false
 
     @Option(
-        help: ArgumentHelp("Conditions (SET NX, WATCH and others) are judged on this node alone: 'allow' or 'refuse' them. (default: allow)", valueName: "choice"))
+        help: ArgumentHelp(
+            "Conditions (SET NX, WATCH and others) are judged on this node alone: 'allow' or 'refuse' them. (default: allow)", valueName: "choice"))
     var localConditions: String?
 
     @Option(help: ArgumentHelp("Move the table to LMDB at so many entries. (default: 400000)", valueName: "count"))

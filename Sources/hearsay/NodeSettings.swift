@@ -88,7 +88,8 @@ struct NodeSettings {
         replica.maximumClients = try self.parse("max-clients", "a number from 1 to 1000000", number(in: 1...1_000_000)) ?? replica.maximumClients
         let memory = try self.parse("max-client-memory", "a size of at least 1MiB", size(in: 1 << 20...1 << 40))
         replica.maximumClientMemoryBytes = memory ?? replica.maximumClientMemoryBytes
-        replica.maximumValueBytes = try self.parse("max-value", "a size from 1KiB to 64MiB", size(in: 1 << 10...64 << 20)) ?? replica.maximumValueBytes
+        replica.maximumValueBytes =
+            try self.parse("max-value", "a size from 1KiB to 64MiB", size(in: 1 << 10...64 << 20)) ?? replica.maximumValueBytes
         let idle = try self.parse("idle-timeout", "a time, or 0", milliseconds(in: 0...Int(Int32.max) * 1_000))
         replica.idleTimeoutSeconds = idle.map { ($0 + 999) / 1_000 } ?? replica.idleTimeoutSeconds
         replica.allowsFlush = try self.isSet("allow-flush")

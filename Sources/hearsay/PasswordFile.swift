@@ -18,7 +18,9 @@ enum PasswordFile {
         let count = fread(&bytes, 1, bytes.count, file)
         let password = bytes[..<count].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
         guard !password.isEmpty else { throw Failure(description: "the first line of the password file \(path) is empty") }
-        guard password.count <= Self.maximumBytes else { throw Failure(description: "the password in \(path) is longer than \(Self.maximumBytes) bytes") }
+        guard password.count <= Self.maximumBytes else {
+            throw Failure(description: "the password in \(path) is longer than \(Self.maximumBytes) bytes")
+        }
         return Array(password)
     }
 }

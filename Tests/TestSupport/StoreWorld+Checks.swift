@@ -65,9 +65,13 @@ extension StoreWorld {
             case .nothing: "nothing, expected \(write.header)"
             case .damaged: "damaged"
             case .record(let record, let position, let layer):
-                if let problem = Self.difference(record, write) { problem } else if layer != .base && position != write.position {
+                if let problem = Self.difference(record, write) {
+                    problem
+                } else if layer != .base && position != write.position {
                     "position \(position), expected \(write.position)"
-                } else { nil }
+                } else {
+                    nil
+                }
             }
         }
     }

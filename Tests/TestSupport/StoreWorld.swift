@@ -90,7 +90,9 @@ extension StoreWorld {
             isTombstone: payload == nil, expiryMilliseconds: expiryMilliseconds)
         let bytes = payload ?? []
         let position = key.withUnsafeBytes { key in
-            self.store.put(header, key: key, token: self.store.token(of: key), payloadByteCount: bytes.count, at: self.now) { $0.copyBytes(from: bytes) }
+            self.store.put(header, key: key, token: self.store.token(of: key), payloadByteCount: bytes.count, at: self.now) {
+                $0.copyBytes(from: bytes)
+            }
         }
         try self.model.append(StoreModel.Write(key: key, header: header, payload: bytes, position: position))
     }

@@ -37,7 +37,8 @@ package final class LMDBBase: Base {
 
     package func readCheckpoint() throws(StoreError) -> Checkpoint? {
         let transaction = try WriteTransaction(self.environment)
-        guard let bytes = try Self.checkpointKey.span.bytes.withUnsafeBytes({ key throws(StoreError) in try transaction.get(key, from: self.meta) }) else {
+        guard let bytes = try Self.checkpointKey.span.bytes.withUnsafeBytes({ key throws(StoreError) in try transaction.get(key, from: self.meta) })
+        else {
             // An environment with entries and no checkpoint was written by something else.
             guard try transaction.entryCount(of: self.entries) == 0 else {
                 throw .foreign(reason: "the LMDB file in the data folder has no Hearsay checkpoint")
@@ -109,7 +110,9 @@ private final class LMDBReader: BaseReader {
     }
 
     func seek(_ token: Token) throws(StoreError) -> BaseEntry? {
-        try self.transaction.read(MDB_SET_RANGE, self.key.bytes(token, UnsafeRawBufferPointer(start: nil, count: 0))).map { BaseEntry($0.key, $0.value) }
+        try self.transaction.read(MDB_SET_RANGE, self.key.bytes(token, UnsafeRawBufferPointer(start: nil, count: 0))).map {
+            BaseEntry($0.key, $0.value)
+        }
     }
 
     func advance() throws(StoreError) -> BaseEntry? {

@@ -144,7 +144,9 @@ struct ReadTransaction: ~Copyable {
     }
 
     /// Moves the cursor and reads there; nil where there is nothing. A lookup near the last one stays on its page.
-    func read(_ operation: MDB_cursor_op, _ key: UnsafeRawBufferPointer?) throws(StoreError) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)? {
+    func read(_ operation: MDB_cursor_op, _ key: UnsafeRawBufferPointer?) throws(StoreError) -> (
+        key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
+    )? {
         precondition(self.isOpen, "read without a snapshot")
         var (found, value) = (key.map { MDB_val($0) } ?? MDB_val(), MDB_val())
         let code = mdb_cursor_get(self.cursor, &found, &value, operation)
