@@ -46,7 +46,7 @@ extension Replica {
 
     private func list(_ call: Call, _ writer: inout ReplyWriter) {
         let arguments = call.arguments
-        var chosen = self.sessions
+        var chosen = self.sessions.filter { !$0.isKilled }
         if arguments.count > 3, arguments[2].equalsIgnoringCase("ID") {
             var ids: [Int64] = []
             for index in 3..<arguments.count {

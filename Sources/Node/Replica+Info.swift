@@ -93,7 +93,7 @@ extension Replica {
 
     /// The count is as of the last fold: INFO waits for nothing. A few unfolded entries are counted on the way.
     private func keyspaceFields() -> [(String, String)] {
-        _ = try? self.store.fold(budget: Self.sliceEntries)
+        _ = try? self.store.fold(budget: Self.eagerFoldEntries)
         guard self.store.liveKeys > 0 else { return [] }
         return [("db0", "keys=\(self.store.liveKeys),expires=0,avg_ttl=0")]
     }

@@ -205,12 +205,20 @@ package final class Replica {
     /// Ends a burst.
     package func endTick(at now: Instant) -> [Store.Action] { self.store.endTick(at: now) }
 
-    /// Keeps the digest tree's leaves at their size, a slice at a time.
-    ///
-    /// - Returns: whether more is to be done as soon as there is time.
-    package func tendDigest() throws(StoreError) -> Bool {
-        try self.store.growDigest(budget: Self.sliceEntries / 4)
+    /// True where `tendDigest` has something to do: leaves to split, or entries to fold that are few enough not to be left to a drain.
+    package var wantsTending: Bool {
+        guard self.store.frozen == nil else { return false }
+        return self.store.wantsGrowth || (1...Self.eagerFoldEntries).contains(self.store.live.unfolded)
     }
+
+    /// Keeps the digest near at hand while there is time: a small slice of folding, or of splitting the tree's leaves.
+    package func tendDigest() throws(StoreError) {
+        guard try !self.store.growDigest(budget: Self.sliceEntries / 4) else { return }
+        if self.store.live.unfolded <= Self.eagerFoldEntries { _ = try self.store.fold(budget: Self.sliceEntries / 4) }
+    }
+
+    /// With more unfolded entries than this writes are coming fast, and the drain folds for less.
+    static let eagerFoldEntries = 10_000
 
     /// Entries that a slice of work visits: well below a millisecond.
     static let sliceEntries = 1_000

@@ -308,6 +308,11 @@ final class ClientConnection: ChannelDuplexHandler {
         self.context?.close(promise: nil)
     }
 
+    /// Ends the connection; answers that wait for the log still go out.
+    func kill() {
+        if self.replies.isEmpty { self.closeNow() } else { self.finish() }
+    }
+
     /// Takes no more commands; closes when the answers to those executed are out. For the node's own stop.
     func finish() {
         guard !self.isClosing else { return }

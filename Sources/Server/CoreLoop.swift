@@ -26,6 +26,8 @@ final class CoreLoop {
     private var wakeAt: Instant?
     private var wake: Scheduled<Void>?
     private var isSyncScheduled = false
+    /// When the digest is tended next.
+    private var tendAt = Instant(nanoseconds: 0)
 
     private(set) var clients: [ObjectIdentifier: ClientConnection] = [:]
     private var nextClientID: UInt64 = 1
@@ -80,7 +82,7 @@ final class CoreLoop {
 
     private func endTick() {
         let isWorking = self.runJobs()
-        if self.replica.store.wantsGrowth { self.guarded { () throws(StoreError) in _ = try self.replica.tendDigest() } }
+        self.tendDigest()
         for action in self.replica.endTick(at: self.moment.now) {
             switch action {
             case .append(let batch):
@@ -89,13 +91,20 @@ final class CoreLoop {
             case .drain(let job): self.threads.drain(job)
             }
         }
-        self.closeKilled()
         let flushing = self.toFlush
         self.toFlush = []
         for client in flushing { client.flush() }
+        self.closeKilled()
         self.isInTick = false
         self.scheduleWake(isWorking: isWorking)
         self.finishStop()
+    }
+
+    /// At most one slice a millisecond: a tenth of the loop's time.
+    private func tendDigest() {
+        guard self.replica.wantsTending, self.moment.now >= self.tendAt else { return }
+        self.tendAt = self.moment.now + .milliseconds(1)
+        self.guarded { () throws(StoreError) in try self.replica.tendDigest() }
     }
 
     /// Runs one slice of each job that can go on.
@@ -122,7 +131,7 @@ final class CoreLoop {
         var delay: Duration?
         if isWorking {
             delay = .microseconds(20)
-        } else if !self.parked.isEmpty || !self.working.isEmpty || !self.resuming.isEmpty || self.replica.store.wantsGrowth {
+        } else if !self.parked.isEmpty || !self.working.isEmpty || !self.resuming.isEmpty || self.replica.wantsTending {
             delay = .milliseconds(1)
         } else if let deadline = self.replica.store.deadline {
             delay = max(deadline.since(self.moment.now), .milliseconds(1))
@@ -302,7 +311,7 @@ final class CoreLoop {
     private func closeKilled() {
         let killed = self.replica.takeKilled()
         guard !killed.isEmpty else { return }
-        for client in self.clients.values where client.session.isKilled { client.finish() }
+        for client in self.clients.values where client.session.isKilled { client.kill() }
     }
 
     func received(byteCount: Int) { self.meters.receivedBytes += byteCount }

@@ -22,7 +22,6 @@ package struct NodeService: Service {
         let fileLimit = ProcessMeters.raiseFileLimit()
         let opened: OpenedNode
         do { opened = try OpenedNode.open(self.options) } catch { throw NodeFailure(error) }
-        self.logOpening(opened)
         let loop = group.next()
         let started = try await loop.submit { try RunningNode(opened, self.options, loop, self.logger, fileLimit: fileLimit) }.get()
         let listener: any Channel
@@ -31,6 +30,7 @@ package struct NodeService: Service {
         } catch {
             throw NodeFailure(.unavailable, "cannot listen on \(self.options.host):\(self.options.port): \(describe(error))")
         }
+        self.logOpening(opened)
         let port = listener.localAddress?.port ?? self.options.port
         try await started.ready(port: port)
         self.logger.info("ready", metadata: ["listen": "\(self.options.host):\(port)", "data": "\(self.options.folder)"])
