@@ -214,11 +214,14 @@ package final class Replica {
     /// Keeps the digest near at hand while there is time: a small slice of folding, or of splitting the tree's leaves.
     package func tendDigest() throws(StoreError) {
         guard try !self.store.growDigest(budget: Self.sliceEntries / 4) else { return }
-        if self.store.live.unfolded <= Self.eagerFoldEntries { _ = try self.store.fold(budget: Self.sliceEntries / 4) }
+        if self.store.live.unfolded <= Self.eagerFoldEntries { _ = try self.store.fold(budget: Self.eagerFoldSlice) }
     }
 
     /// With more unfolded entries than this writes are coming fast, and the drain folds for less.
-    static let eagerFoldEntries = 10_000
+    static let eagerFoldEntries = 2_000
+    /// Entries that one slice folds, at one lookup in the base each. Few, so that fast writes outrun it and are left to the drain: a slice
+    /// that kept pace with them would hold them down to its own pace for good.
+    private static let eagerFoldSlice = 25
 
     /// Entries that a slice of work visits: well below a millisecond.
     static let sliceEntries = 1_000

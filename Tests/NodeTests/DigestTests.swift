@@ -38,4 +38,31 @@ import Testing
         for world in [one, two] { try world.connect().send("SET", "a", "1") }
         #expect(try one.digest() != two.digest())
     }
+
+    @Test func `while writes come faster than a slice folds, folding is left to the drain`() throws {
+        let world = try ReplicaWorld()
+        let client = world.connect()
+        let keys = (0..<3_000).map { "key:\($0)" }
+        for key in keys { try client.send("SET", key, "old") }
+        _ = try world.digest()
+        while world.replica.wantsTending { try world.replica.tendDigest() }
+        for first in stride(from: 0, to: keys.count, by: 50) {
+            for key in keys[first..<first + 50] { try client.send("SET", key, "new") }
+            if world.replica.wantsTending { try world.replica.tendDigest() }
+        }
+        #expect(world.store.live.unfolded > keys.count / 3)
+    }
+
+    @Test func `once writes stop, a short backlog is folded slice by slice`() throws {
+        let world = try ReplicaWorld()
+        let client = world.connect()
+        for index in 0..<500 { try client.send("SET", "key:\(index)", "value") }
+        var slices = 0
+        while world.replica.wantsTending, slices < 1_000 {
+            try world.replica.tendDigest()
+            slices += 1
+        }
+        #expect(world.store.isFolded)
+        #expect(slices > 1)
+    }
 }
