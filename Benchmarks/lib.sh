@@ -47,6 +47,13 @@ stop_node() {
     node_pid=
 }
 
+# Ends the node as a crash does.
+kill_node() {
+    kill -9 "$node_pid"
+    wait "$node_pid" 2>/dev/null || true
+    node_pid=
+}
+
 stop_redis() {
     if [ -n "$redis_pid" ]; then stop_process "$redis_pid"; fi
     redis_pid=
@@ -72,8 +79,8 @@ start_node() {
             fail "the node did not start"
         fi
         tries=$((tries + 1))
-        if [ "$tries" -gt 6000 ]; then fail "the node was not ready after 600 s"; fi
-        sleep 0.1
+        if [ "$tries" -gt 60000 ]; then fail "the node was not ready after 600 s"; fi
+        sleep 0.01
     done
 }
 
@@ -148,7 +155,30 @@ private_mebibytes() {
          END { printf "%.1f", sum / 1024 }' "/proc/$1/smaps"
 }
 
+# Processor time of a process so far, in seconds.
+processor_seconds() {
+    awk -v ticks="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); printf "%.2f", ($12 + $13) / ticks }' "/proc/$1/stat"
+}
+
 # A file's or a folder's use of the disk in MiB. Files that vanish meanwhile, as drained segments do, are no error.
 mebibytes_on_disk() {
     { du -ks "$1" 2>/dev/null || true; } | awk '{ sum += $1 } END { printf "%.1f", sum / 1024 }'
+}
+
+# A line of a result that has no limit: NAME VALUE [UNIT].
+show() { printf '%-52s %14s  %s\n' "$1" "$2" "${3-}"; }
+
+# Set once a value was over its limit; the exit code of the scripts that check.
+# shellcheck disable=SC2034
+bad=0
+
+# check NAME VALUE LIMIT [UNIT]: a line of a result; VALUE must not exceed LIMIT.
+check() {
+    local verdict=ok
+    if holds "$2 > $3"; then
+        verdict=OVER
+        # shellcheck disable=SC2034
+        bad=1
+    fi
+    printf '%-52s %14s  at most %-10s %-8s %s\n' "$1" "$2" "$3" "${4-}" "$verdict"
 }

@@ -53,7 +53,6 @@ extension Replica {
         [
             ("connected_clients", "\(self.sessions.count)"), ("maxclients", "\(self.configuration.maximumClients)"),
             ("blocked_clients", "\(around.blockedClients)"), ("client_buffer_bytes", "\(around.clientBufferBytes)"),
-            ("evicted_clients", "\(around.evictedClients)"),
         ]
     }
 
@@ -82,6 +81,7 @@ extension Replica {
         let statistics = self.statistics
         return [
             ("total_connections_received", "\(statistics.connections)"), ("rejected_connections", "\(around.refusedConnections)"),
+            ("evicted_clients", "\(around.evictedClients)"),
             ("total_commands_processed", "\(statistics.commands)"), ("total_error_replies", "\(statistics.errors)"),
             ("total_net_input_bytes", "\(around.receivedBytes)"), ("total_net_output_bytes", "\(around.sentBytes)"),
             ("keyspace_hits", "\(statistics.hitsInTable + statistics.hitsInFrozenTable + statistics.hitsInBase)"),

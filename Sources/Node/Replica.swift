@@ -145,8 +145,8 @@ package final class Replica {
         return true
     }
 
-    /// Counts an error, and lets a transaction that is being queued fail.
-    func refuse(_ session: Session) {
+    /// Counts a command that was answered with an error instead of being executed, and lets a transaction that is being queued fail.
+    package func refuse(_ session: Session) {
         self.statistics.errors += 1
         session.transaction?.isAborted = true
     }

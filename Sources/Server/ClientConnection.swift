@@ -31,8 +31,7 @@ final class ClientConnection: ChannelDuplexHandler {
     private var isClosing = false
     /// The channel asked to read while the client was held up.
     private var owesRead = false
-    /// Bytes handed to the channel that the socket has not taken, as of the last look.
-    private var backlogBytes = 0
+    private var backlog = OutputBacklog()
     private var accountedBytes = 0
 
     init(core: CoreLoop) {
@@ -133,8 +132,10 @@ final class ClientConnection: ChannelDuplexHandler {
             case .command:
                 self.execute(self.parser.arguments)
                 // A small request may have a great answer: the limits on output look at it before the next.
-                if self.core.writer.count > ClientLimits.burstBytes { self.endBurst() }
-            case .oversized(let excess): self.core.answer { $0.error("ERR", excess.message) }
+                if self.core.writer.count > self.burstBytes { self.endBurst() }
+            case .oversized(let excess):
+                self.core.replica.refuse(self.session)
+                self.core.answer { $0.error("ERR", excess.message) }
             case .failure(let error): self.fail(error)
             }
         }
@@ -216,7 +217,7 @@ final class ClientConnection: ChannelDuplexHandler {
     private func write(_ buffer: ByteBuffer) {
         guard let context else { return }
         self.core.sent(byteCount: buffer.readableBytes)
-        self.backlogBytes += buffer.readableBytes
+        self.backlog.wrote(byteCount: buffer.readableBytes, allocatedBytes: buffer.storageCapacity)
         context.write(self.wrapOutboundOut(buffer), promise: nil)
         self.core.mustFlush(self)
     }
@@ -245,8 +246,9 @@ final class ClientConnection: ChannelDuplexHandler {
     /// Looks how much the socket has not taken, and holds the client up while that is too much.
     private func measureBacklog() {
         guard let context else { return }
-        self.backlogBytes =
-            context.channel.isWritable ? 0 : (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? self.backlogBytes
+        // A channel that can be written to may hold a little: not worth the look, unless it is the end of something large.
+        let isSmall = context.channel.isWritable && self.backlog.allocatedBytes <= ClientLimits.unlookedBytes
+        self.backlog.reduce(to: isSmall ? 0 : (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? self.backlog.byteCount)
         self.account()
         if self.stalledSince != nil, self.outputBytes <= ClientLimits.softOutputBytes / 2 {
             self.stalledSince = nil
@@ -260,15 +262,20 @@ final class ClientConnection: ChannelDuplexHandler {
         self.readIfOwed()
     }
 
-    private var outputBytes: Int { self.backlogBytes + self.replies.byteCount }
+    private var outputBytes: Int { self.backlog.byteCount + self.replies.byteCount }
+    private var outputLimit: Int { self.session.isAuthenticated ? self.core.outputLimit : ClientLimits.unauthenticatedOutputBytes }
+    private var burstBytes: Int { self.session.isAuthenticated ? ClientLimits.burstBytes : ClientLimits.unauthenticatedOutputBytes }
 
     private func account() {
-        let bytes = self.outputBytes + (self.input?.storageCapacity ?? 0) + self.parser.allocatedBytes + (self.parked?.byteCount ?? 0)
+        let bytes =
+            self.backlog.allocatedBytes + self.replies.allocatedBytes + (self.input?.storageCapacity ?? 0) + self.parser.allocatedBytes
+            + (self.parked?.byteCount ?? 0)
         self.core.account(bytes - self.accountedBytes)
         self.accountedBytes = bytes
         self.session?.bufferedInputBytes = self.input?.readableBytes ?? 0
         self.session?.bufferedOutputBytes = self.outputBytes
-        if self.outputBytes > ClientLimits.hardOutputBytes {
+        guard self.session != nil else { return }  // Refused: it has one line, and no more.
+        if self.outputBytes > self.outputLimit {
             self.core.evict(self, because: "it does not read its answers")
         } else if self.outputBytes > ClientLimits.softOutputBytes, self.stalledSince == nil {
             self.stalledSince = self.core.moment.now
@@ -327,13 +334,16 @@ enum ClientLimits {
     /// A client whose unread answers pass this is executed no further, and disconnected if it reads nothing for `softOutputTime`.
     static let softOutputBytes = 8 << 20
     static let softOutputTime = Duration.seconds(60)
-    /// One answer may be long; more than this at once ends the connection.
-    static let hardOutputBytes = 32 << 20
+    /// More unread answers than this at once end the connection, where the longest value does not need more: it fits behind what may
+    /// be there already.
+    static func outputBytes(maximumValueBytes: Int) -> Int { max(32 << 20, Self.softOutputBytes + maximumValueBytes + 2 * Self.burstBytes) }
     /// Answers that a client may hold before it has authenticated.
     static let unauthenticatedOutputBytes = 4 << 10
     static let unauthenticatedTime = Duration.seconds(10)
     static let unauthenticatedClients = 256
     /// Answers that are gathered before they are counted against the limits.
     static let burstBytes = 1 << 20
+    /// Backlogs up to this are taken for nothing once the channel can be written to.
+    static let unlookedBytes = 64 << 10
     static let lingering = TimeAmount.seconds(1)
 }

@@ -31,7 +31,6 @@ final class CoreLoop {
 
     private(set) var clients: [ObjectIdentifier: ClientConnection] = [:]
     private var nextClientID: UInt64 = 1
-    private var unauthenticated = 0
     private var toFlush: [ClientConnection] = []
     private var waiting: [ClientConnection] = []
     private var parked: [ClientConnection] = []
@@ -54,6 +53,8 @@ final class CoreLoop {
 
     var limits: CommandParser.Limits { .authenticated(valueBytes: self.replica.configuration.maximumValueBytes) }
     var unauthenticatedLimits: CommandParser.Limits { .unauthenticated }
+    /// Unread answers of one client beyond this end its connection.
+    var outputLimit: Int { ClientLimits.outputBytes(maximumValueBytes: self.replica.configuration.maximumValueBytes) }
 
     // MARK: Ticks
 
@@ -328,8 +329,10 @@ final class CoreLoop {
     func evict(_ client: ClientConnection, because reason: String) {
         guard client.isEvictable else { return }
         self.meters.evictedClients += 1
-        self.logger.warning(
-            "client disconnected", metadata: ["client": "\(client.session.address)", "cause": "\(reason)", "bytes": "\(client.bufferedBytes)"])
+        // Anyone can connect, and must not fill the log.
+        self.logger.log(
+            level: client.isAuthenticated ? .warning : .debug, "client disconnected",
+            metadata: ["client": "\(client.session.address)", "cause": "\(reason)", "bytes": "\(client.bufferedBytes)"])
         client.closeNow()
     }
 

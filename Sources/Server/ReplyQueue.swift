@@ -23,6 +23,8 @@ struct ReplyQueue {
 
     private var bursts: Deque<Burst> = []
     private(set) var byteCount = 0
+    /// The memory that the answers take.
+    private(set) var allocatedBytes = 0
 
     var isEmpty: Bool { self.bursts.isEmpty }
 
@@ -32,6 +34,7 @@ struct ReplyQueue {
     mutating func append(_ buffer: ByteBuffer, _ replies: [Reply]) {
         let dependsOn = replies.reduce(0) { max($0, $1.dependsOn) }
         self.byteCount += buffer.readableBytes
+        self.allocatedBytes += buffer.storageCapacity
         self.bursts.append(Burst(buffer: buffer, dependsOn: dependsOn, replies: replies))
     }
 
@@ -40,6 +43,7 @@ struct ReplyQueue {
         guard let first = self.bursts.first, first.dependsOn.isReleased(durable: durable) else { return nil }
         self.bursts.removeFirst()
         self.byteCount -= first.buffer.readableBytes
+        self.allocatedBytes -= first.buffer.storageCapacity
         return first.buffer
     }
 
@@ -59,6 +63,7 @@ struct ReplyQueue {
                 replies.append(Reply(end: buffer.readableBytes, dependsOn: reply.dependsOn >= origin ? 0 : reply.dependsOn))
             }
             self.byteCount += buffer.readableBytes - burst.buffer.readableBytes
+            self.allocatedBytes += buffer.storageCapacity - burst.buffer.storageCapacity
             self.bursts[index] = Burst(buffer: buffer, dependsOn: replies.reduce(0) { max($0, $1.dependsOn) }, replies: replies)
         }
     }

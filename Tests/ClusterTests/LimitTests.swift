@@ -62,6 +62,25 @@ extension ProcessTests {
             #expect(try client.ask("STRLEN", "a") == .integer(1 << 20))
         }
 
+        @Test func `a value above the limit fails the transaction it was queued for`() throws {
+            let client = try NodeProcess(["--max-value", "1KiB"]).client()
+            #expect(try client.ask("MULTI") == .ok)
+            #expect(try client.ask("SET", "a", "1") == .simple("QUEUED"))
+            #expect(try client.ask("SET", "b", String(repeating: "v", count: 1_025)).errorText?.hasPrefix("ERR ") == true)
+            #expect(try client.ask("EXEC") == .error("EXECABORT Transaction discarded because of previous errors."))
+            #expect(try client.ask("EXISTS", "a", "b") == .integer(0))
+        }
+
+        @Test func `the longest value that can be allowed can also be read, behind other answers`() throws {
+            let client = try NodeProcess(["--max-value", "64MiB"]).client()
+            let largest = String(repeating: "v", count: (64 << 20) - 1_000)
+            #expect(try client.ask("SET", "a", largest) == .ok)
+            try client.send(Array(repeating: ["GETRANGE", "a", "0", "999999"], count: 5) + [["GET", "a"]])
+            for _ in 0..<5 { #expect(try client.reply().text?.utf8.count == 1_000_000) }
+            let whole = try client.reply() == .text(largest)
+            #expect(whole)
+        }
+
         @Test(arguments: [
             ("*nonsense\r\n", "invalid multibulk length"),
             ("*1\r\n+PING\r\n", "expected '$', got '+'"),

@@ -19,6 +19,24 @@ extension ProcessTests {
             #expect(greeting.errorText?.hasPrefix("NOAUTH HELLO must be called with the client already authenticated") == true, "\(greeting)")
         }
 
+        @Test func `before it a client may leave 4 KiB unread, and is disconnected above`() throws {
+            let refusal = "-NOAUTH Authentication required.\r\n"
+            let atMost = (4 << 10) / refusal.utf8.count
+            let modest = try self.node.socket()
+            try modest.send(String(repeating: "GET a\n", count: atMost))
+            try modest.shutdownSending()
+            #expect(try modest.readToEnd() == String(repeating: refusal, count: atMost))
+
+            let greedy = try self.node.socket()
+            try greedy.send(String(repeating: "GET a\n", count: 10_000))
+            // The connection may end in a reset, as what it sent was not read to the end.
+            let answers = (try? greedy.readToEnd()) ?? ""
+            #expect(answers.utf8.count < 10 << 10)
+            let client = try self.node.client()
+            #expect(try client.ask("AUTH", "correct horse") == .ok)
+            #expect(try client.ask("INFO", "stats").text?.contains("evicted_clients:1\r\n") == true)
+        }
+
         @Test func `a wrong one is refused as Redis does, and a right one still works after it`() throws {
             let client = try self.node.client()
             let refusal = Reply.error("WRONGPASS invalid username-password pair or user is disabled.")
