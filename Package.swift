@@ -1,12 +1,12 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Imports run one way: Basics ← Versioning, Digests, RESP ← Storage ← Node ← Server, Bench ← hearsay.
-/// `deploy/test.sh` builds with `--explicit-target-dependency-import-check error`, so an arrow that is not drawn here does not compile.
 /// Without the run-time checks for overlapping accesses, which took 13% of the core loop's time under SETs. Debug builds, and so all
 /// tests, keep them; they would find a fault of ours, never one that input can cause.
 let hotPath: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
+/// Imports run one way: Basics ← Versioning, Digests, RESP ← Storage ← Node ← Server, Bench ← hearsay.
+/// `deploy/test.sh` builds with `--explicit-target-dependency-import-check error`, so an arrow that is not drawn here does not compile.
 let package = Package(
     name: "hearsay",
     products: [
@@ -19,10 +19,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         // Flags, help texts and shell completions.
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        // One reading of flags, environment and file, in that order. JSON files only, so no traits beyond its defaults.
-        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0"),
-        // The path type that swift-configuration's file reader takes.
-        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        // One reading of flags, environment and file, in that order. Without its file providers, which overlook unknown options.
+        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: []),
         // Structured logs.
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // Start and graceful stop on signals.
@@ -73,7 +71,6 @@ let package = Package(
                 "Basics", "RESP", "Storage", "Node", "Server", "Bench",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),

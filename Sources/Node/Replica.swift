@@ -23,6 +23,7 @@ package final class Replica {
     /// Jobs that need the whole digest and wait for it.
     var digestJobs = 0
     var digestTurn = DigestTurn()
+    private var commandsWhenTended = 0
     /// CLIENT KILL has named clients that the driver has not been told of.
     var hasKilled = false
     var startedAt: Instant
@@ -205,23 +206,22 @@ package final class Replica {
     /// Ends a burst.
     package func endTick(at now: Instant) -> [Store.Action] { self.store.endTick(at: now) }
 
-    /// True where `tendDigest` has something to do: leaves to split, or entries to fold that are few enough not to be left to a drain.
+    /// True where `tendDigest` has something to do: leaves to split, or entries to fold.
     package var wantsTending: Bool {
-        guard self.store.frozen == nil else { return false }
-        return self.store.wantsGrowth || (1...Self.eagerFoldEntries).contains(self.store.live.unfolded)
+        self.store.frozen == nil && (self.store.wantsGrowth || self.store.live.unfolded > 0)
     }
 
-    /// Keeps the digest near at hand while there is time: a small slice of folding, or of splitting the tree's leaves.
+    /// Keeps the digest near at hand while there is time: a small slice of splitting the tree's leaves, or of folding.
+    ///
+    /// Between commands only a short backlog is folded, at one lookup in the base an entry: where it is long, writes are coming fast, and
+    /// the drain folds for less. The slice is small, so that fast writes outrun it: one that kept pace with them would hold them down to
+    /// its own pace for good.
     package func tendDigest() throws(StoreError) {
-        guard try !self.store.growDigest(budget: Self.sliceEntries / 4) else { return }
-        if self.store.live.unfolded <= Self.eagerFoldEntries { _ = try self.store.fold(budget: Self.eagerFoldSlice) }
+        let isIdle = self.statistics.commands == self.commandsWhenTended
+        self.commandsWhenTended = self.statistics.commands
+        if try self.store.growDigest(budget: isIdle ? Self.sliceEntries / 4 : Self.sliceEntries / 20) { return }
+        if isIdle { _ = try self.store.fold(budget: Self.sliceEntries / 4) } else { try self.store.foldFew(budget: Self.sliceEntries / 40) }
     }
-
-    /// With more unfolded entries than this writes are coming fast, and the drain folds for less.
-    static let eagerFoldEntries = 2_000
-    /// Entries that one slice folds, at one lookup in the base each. Few, so that fast writes outrun it and are left to the drain: a slice
-    /// that kept pace with them would hold them down to its own pace for good.
-    private static let eagerFoldSlice = 25
 
     /// Entries that a slice of work visits: well below a millisecond.
     static let sliceEntries = 1_000

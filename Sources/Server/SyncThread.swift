@@ -3,7 +3,8 @@ import NIOPosix
 import Storage
 import Synchronization
 
-/// The thread that writes and syncs the log. All that the core loop hands over while a sync runs shares the next one.
+/// The thread that writes the log, and syncs what it wrote (durability `always`) or leaves that to a second one, so that no write waits
+/// for the disk (`interval`). All that the core loop hands over while a round runs shares the next one.
 final class SyncThread: Sendable {
     /// What the core loop learns, in this order for one round.
     enum Report: Sendable {
@@ -17,73 +18,92 @@ final class SyncThread: Sendable {
 
     private struct Queue {
         var batches: [Batch] = []
-        var wantsSync = false
         /// A round is running or queued, and will take what is added.
         var isScheduled = false
+        /// A sync by the second thread is queued, and will cover what is written before it begins.
+        var isSyncQueued = false
     }
 
-    private let pool = NIOThreadPool(numberOfThreads: 1)
+    private let writing = NIOThreadPool(numberOfThreads: 1)
+    /// Nil where each round syncs.
+    private let syncing: NIOThreadPool?
     private let queue = Mutex(Queue())
     private let writer: Mutex<LogWriter>
-    private let syncsEachRound: Bool
     private let report: @Sendable (Report) -> Void
 
     /// - Parameter syncsEachRound: durability `always`; otherwise only `requestSync` syncs.
     init(writer: LogWriter, syncsEachRound: Bool, report: @escaping @Sendable (Report) -> Void) {
         self.writer = Mutex(writer)
-        (self.syncsEachRound, self.report) = (syncsEachRound, report)
-        self.pool.start()
+        self.syncing = syncsEachRound ? nil : NIOThreadPool(numberOfThreads: 1)
+        self.report = report
+        self.writing.start()
+        self.syncing?.start()
     }
 
     func append(_ batch: Batch) {
-        self.schedule { queue in queue.batches.append(batch) }
-    }
-
-    func requestSync() {
-        self.schedule { queue in queue.wantsSync = true }
-    }
-
-    private func schedule(_ add: (inout Queue) -> Void) {
         let mustSubmit = self.queue.withLock { queue in
-            add(&queue)
+            queue.batches.append(batch)
             defer { queue.isScheduled = true }
             return !queue.isScheduled
         }
-        if mustSubmit { self.pool.submit { _ in self.run() } }
+        if mustSubmit { self.writing.submit { _ in self.run() } }
     }
 
     private func run() {
-        while let (batches, wantsSync) = self.take() {
+        while let batches = self.take() {
             let failure = self.writer.withLock { writer -> DiskError? in
-                do throws(DiskError) { try self.round(&writer, batches, wantsSync: wantsSync) } catch { return error }
+                do throws(DiskError) { try self.round(&writer, batches) } catch { return error }
                 return nil
             }
             if let failure { return self.report(.broken(failure)) }  // Still scheduled: nothing more is taken.
         }
     }
 
-    private func take() -> (batches: [Batch], wantsSync: Bool)? {
+    private func take() -> [Batch]? {
         self.queue.withLock { queue in
-            guard !queue.batches.isEmpty || queue.wantsSync else {
+            guard !queue.batches.isEmpty else {
                 queue.isScheduled = false
                 return nil
             }
-            defer { (queue.batches, queue.wantsSync) = ([], false) }
-            return (queue.batches, queue.wantsSync)
+            defer { queue.batches = [] }
+            return queue.batches
         }
     }
 
-    private func round(_ writer: inout LogWriter, _ batches: [Batch], wantsSync: Bool) throws(DiskError) {
+    /// Reports while it holds the writer: a sync that covers the round is reported after it.
+    private func round(_ writer: inout LogWriter, _ batches: [Batch]) throws(DiskError) {
         let failure = try writer.append(batches)
-        if !self.syncsEachRound { self.report(.wrote(through: writer.written)) }
-        if self.syncsEachRound || wantsSync {
-            let start = SystemClock.now()
-            let position = try writer.sync()
-            self.report(.synced(through: position, took: SystemClock.now().since(start)))
+        if self.syncing == nil {
+            try self.run(writer.beginSync())
+        } else {
+            self.report(.wrote(through: writer.written))
         }
         if let failure { self.report(.failed(from: failure.failed.origin, cause: failure.cause)) }
     }
 
-    /// Ends the thread once it has done what it was given.
-    func shutDown() async throws { try await self.pool.shutdownGracefully() }
+    private func run(_ sync: LogSync) throws(DiskError) {
+        let start = SystemClock.now()
+        try sync.run()
+        self.report(.synced(through: sync.position, took: SystemClock.now().since(start)))
+    }
+
+    /// Syncs, at durability `interval`, all that is written when the second thread gets to it.
+    func requestSync() {
+        let mustSubmit = self.queue.withLock { queue in
+            defer { queue.isSyncQueued = true }
+            return !queue.isSyncQueued
+        }
+        guard mustSubmit else { return }
+        self.syncing?.submit { _ in
+            self.queue.withLock { queue in queue.isSyncQueued = false }
+            let sync = self.writer.withLock { writer in writer.beginSync() }
+            do throws(DiskError) { try self.run(sync) } catch { self.report(.broken(error)) }
+        }
+    }
+
+    /// Ends the threads once they have done what they were given.
+    func shutDown() async throws {
+        try await self.writing.shutdownGracefully()
+        try await self.syncing?.shutdownGracefully()
+    }
 }

@@ -13,7 +13,7 @@ package protocol Disk: AnyObject, Sendable {
     func syncFolder() throws(DiskError)
 }
 
-/// One open file of a `Disk`, used by one thread at a time.
+/// One open file of a `Disk`, used by one thread at a time, but for `sync`, beside which it may be written to.
 package protocol DiskFile: AnyObject, Sendable {
     /// The length in bytes.
     func byteCount() throws(DiskError) -> Int

@@ -76,18 +76,35 @@ package struct LogWriter {
 
     /// Makes all that was written durable.
     ///
-    /// - Throws: any failure is fatal: the system may have dropped the pages, and a second sync would report success for nothing.
     /// - Returns: the position up to which everything is durable.
     package mutating func sync() throws(DiskError) -> LogPosition {
-        try self.syncFile()
-        if self.folderNeedsSync {
-            try self.disk.syncFolder()
-            self.folderNeedsSync = false
-        }
-        return self.written
+        let sync = self.beginSync()
+        try sync.run()
+        return sync.position
+    }
+
+    /// A sync of all that was written, which can run on another thread while appends go on.
+    package mutating func beginSync() -> LogSync {
+        defer { self.folderNeedsSync = false }
+        return LogSync(file: self.file, folder: self.folderNeedsSync ? self.disk : nil, position: self.written)
     }
 
     private func syncFile() throws(DiskError) {
         try self.file?.sync()
+    }
+}
+
+/// Makes durable what the log's writer had written when this was made. Earlier segments are durable already.
+package struct LogSync: Sendable {
+    fileprivate let file: (any DiskFile)?
+    /// Set where the file's name is not durable either.
+    fileprivate let folder: (any Disk)?
+    /// Everything before it is durable once `run` has returned.
+    package let position: LogPosition
+
+    /// - Throws: any failure is fatal: the system may have dropped the pages, and a second sync would report success for nothing.
+    package func run() throws(DiskError) {
+        try self.file?.sync()
+        try self.folder?.syncFolder()
     }
 }

@@ -6,35 +6,42 @@ extension Store {
     /// The digest of all entries, as far as folded.
     package var foldedDigest: Digest { self.tree.root }
 
+    /// True where `foldFew` can fold all there is to fold.
+    package var hasFewUnfolded: Bool { self.frozen == nil && self.live.hasFewUnfolded }
+
     /// True where the folded digest is that of all entries.
     package var isFolded: Bool { self.frozen == nil && self.live.unfolded == 0 }
 
-    /// Folds up to `budget` entries of the live table.
+    /// Folds up to `budget` entries of the live table, fewer where many that are folded already lie between them.
     ///
     /// - Returns: false where a drain has to end first: what the base holds for a key is then not known to be what the digest contains.
     package func fold(budget: Int) throws(StoreError) -> Bool {
         guard self.frozen == nil else { return false }
-        var (budget, passes) = (budget, 0)
-        while budget > 0, self.live.unfolded > 0 {
-            guard var index = self.live.firstIndex(from: self.foldCursor) else {
+        var (steps, index, passes) = (min(budget, .max / Self.stepsPerFold) * Self.stepsPerFold, self.live.start(of: self.foldCursor), 0)
+        while steps > 0, self.live.unfolded > 0 {
+            if self.live.skipFolded(from: &index, steps: &steps) {
+                try self.foldEntry(at: index)
+                index += 1
+                steps -= Self.stepsPerFold
+            } else if steps > 0 {
                 precondition(passes < 2, "\(self.live.unfolded) entries unfolded, none found")
-                (self.foldCursor, passes) = (Token(rawValue: 0), passes + 1)
-                continue
-            }
-            while budget > 0 {
-                if self.live[index].fold != .this {
-                    try self.foldEntry(at: index)
-                    budget -= 1
-                }
-                guard let next = self.live.index(after: index) else {
-                    (self.foldCursor, passes) = (Token(rawValue: 0), passes + 1)
-                    break
-                }
-                index = next
-                self.foldCursor = self.live[index].token
+                (index, passes) = (0, passes + 1)
             }
         }
+        self.foldCursor = self.live.token(ofStart: index)
         return true
+    }
+
+    /// Folding an entry takes a lookup in the base, about as long as passing over so many slots.
+    private static let stepsPerFold = 100
+
+    /// Folds up to `budget` entries, as long as there are few: cheap however large the table is.
+    package func foldFew(budget: Int) throws(StoreError) {
+        guard self.frozen == nil else { return }
+        for _ in 0..<budget {
+            guard let token = self.live.takeUnfolded() else { return }
+            try self.fold(range: token...token)
+        }
     }
 
     /// Folds the live table's entries in a token range, which is a few neighbours.

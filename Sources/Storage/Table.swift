@@ -1,4 +1,5 @@
 import Basics
+import DequeModule
 import Digests
 import Glibc
 
@@ -61,6 +62,10 @@ package struct Table: Sendable {
     package private(set) var recordBytes = 0
     /// The entries whose fold is not `this`.
     package private(set) var unfolded = 0
+    /// Where the entries are that became unfolded, the oldest first, as long as they are few; some may have been folded since.
+    private var unfoldedTokens: Deque<Token> = []
+    /// They were too many: `unfoldedTokens` says nothing until all are folded.
+    private var lostUnfolded = false
     private var chunks: [Chunk] = []
 
     private static let minimumBits: UInt64 = 10
@@ -103,7 +108,7 @@ package struct Table: Sendable {
     @inline(__always)
     private func place(of token: Token, key: UnsafeRawBufferPointer) -> (index: Int, isPresent: Bool) {
         var index = self.home(of: token)
-        while let record = self.slots[index].record, self.slots[index].token <= token {
+        while let record = self.slots[index].record, self.slots[index].token.rawValue <= token.rawValue {
             if self.slots[index].token == token {
                 let found = record.view.key
                 if found.count == key.count && memoryEqual(found, key) { return (index, true) }
@@ -138,7 +143,7 @@ package struct Table: Sendable {
     private func nextUsed(from start: Int, noLessThan token: Token) -> Int? {
         var index = start
         while index < self.slots.count {
-            if self.slots[index].record != nil, self.slots[index].token >= token { return index }
+            if self.slots[index].record != nil, self.slots[index].token.rawValue >= token.rawValue { return index }
             index += 1
         }
         return nil
@@ -166,7 +171,7 @@ package struct Table: Sendable {
             let old = self.slots[index]
             self.slots[index] = slot
             if keepsBelow { self.slots[index].fold = old.fold == .below ? .below : .nothing }
-            self.countUnfolded(from: old.fold, to: self.slots[index].fold)
+            self.foldChanged(from: old.fold, at: index)
             return old
         }
         self.insert(slot, at: index)
@@ -195,7 +200,7 @@ package struct Table: Sendable {
         let (word, bit) = self.mark(of: slot.token)
         self.marks[word] |= bit
         self.count += 1
-        if slot.fold != .this { self.unfolded += 1 }
+        if slot.fold != .this { self.becameUnfolded(slot.token) }
     }
 
     private mutating func double() {
@@ -216,7 +221,7 @@ package struct Table: Sendable {
 
     /// Removes an entry, as an undone write does.
     package mutating func remove(at index: Int) {
-        if self.slots[index].fold != .this { self.unfolded -= 1 }
+        if self.slots[index].fold != .this { self.becameFolded() }
         var hole = index
         while self.slots[hole + 1].record != nil, self.home(of: self.slots[hole + 1].token) <= hole {
             self.slots[hole] = self.slots[hole + 1]
@@ -228,18 +233,67 @@ package struct Table: Sendable {
 
     /// Replaces an entry by an earlier version of the same key, as an undone overwrite does.
     package mutating func restore(_ slot: Slot, at index: Int) {
-        self.countUnfolded(from: self.slots[index].fold, to: slot.fold)
+        let old = self.slots[index].fold
         self.slots[index] = slot
+        self.foldChanged(from: old, at: index)
     }
 
     package mutating func setFold(_ fold: Fold, at index: Int) {
-        self.countUnfolded(from: self.slots[index].fold, to: fold)
+        let old = self.slots[index].fold
         self.slots[index].fold = fold
+        self.foldChanged(from: old, at: index)
     }
 
-    private mutating func countUnfolded(from old: Fold, to new: Fold) {
-        if old != .this { self.unfolded -= 1 }
-        if new != .this { self.unfolded += 1 }
+    // MARK: Unfolded entries
+
+    /// So many unfolded entries are remembered one by one; to find more takes a walk over the table.
+    package static let fewUnfolded = 2_000
+
+    /// True where there are unfolded entries, and `takeUnfolded` knows them all.
+    package var hasFewUnfolded: Bool { self.unfolded > 0 && !self.lostUnfolded }
+
+    /// The token of the entry that became unfolded first; it may have been folded since. Nil where all are folded, or they are too many.
+    package mutating func takeUnfolded() -> Token? { self.unfoldedTokens.popFirst() }
+
+    /// Moves `index` to the first unfolded entry that is there or behind.
+    ///
+    /// - Parameter steps: the slots to look at before giving up.
+    /// - Returns: false where `index` came to the end of the table, or `steps` to 0.
+    package func skipFolded(from index: inout Int, steps: inout Int) -> Bool {
+        while index < self.slots.count, steps > 0 {
+            if self.slots[index].record != nil, self.slots[index].fold != .this { return true }
+            index += 1
+            steps -= 1
+        }
+        return false
+    }
+
+    /// Where a walk from a token begins.
+    package func start(of token: Token) -> Int { self.home(of: token) }
+
+    /// The token from which a walk that came to `index` goes on, in this table or in one that has grown out of it.
+    package func token(ofStart index: Int) -> Token { Token(rawValue: UInt64(min(index, self.homes - 1)) << self.shift) }
+
+    private mutating func foldChanged(from old: Fold, at index: Int) {
+        let slot = self.slots[index]
+        if (old == .this) == (slot.fold == .this) { return }
+        if slot.fold == .this { self.becameFolded() } else { self.becameUnfolded(slot.token) }
+    }
+
+    private mutating func becameUnfolded(_ token: Token) {
+        self.unfolded += 1
+        if self.lostUnfolded { return }
+        self.unfoldedTokens.append(token)
+        guard self.unfoldedTokens.count > Self.fewUnfolded else { return }
+        self.unfoldedTokens.removeAll()
+        self.lostUnfolded = true
+    }
+
+    private mutating func becameFolded() {
+        self.unfolded -= 1
+        guard self.unfolded == 0 else { return }
+        self.unfoldedTokens.removeAll(keepingCapacity: true)
+        self.lostUnfolded = false
     }
 }
 

@@ -73,7 +73,7 @@ struct NodeCommand: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            let settings = try await self.settings()
+            let settings = try self.settings()
             let options = try settings.nodeOptions()
             let logger = try settings.logger()
             var quiet = logger
@@ -90,7 +90,7 @@ struct NodeCommand: AsyncParsableCommand {
         }
     }
 
-    private func settings() async throws(NodeFailure) -> NodeSettings {
+    private func settings() throws(NodeFailure) -> NodeSettings {
         let values: [(String, String?)] = [
             ("data", self.data), ("listen", self.listen), ("durability", self.durability), ("sync-interval", self.syncInterval),
             ("password-file", self.passwordFile), ("insecure-listen", self.insecureListen ? "true" : nil), ("max-clients", self.maxClients),
@@ -98,6 +98,6 @@ struct NodeCommand: AsyncParsableCommand {
             ("allow-flush", self.allowFlush ? "true" : nil), ("local-conditions", self.localConditions), ("table-entries", self.tableEntries),
             ("table-bytes", self.tableBytes), ("drop-damaged-log", self.dropDamagedLog ? "true" : nil), ("log-level", self.logLevel),
         ]
-        return try await NodeSettings(options: values, file: self.config)
+        return try NodeSettings(options: values, file: self.config)
     }
 }

@@ -4,38 +4,32 @@ import Logging
 import Node
 import Server
 import Storage
-import SystemPackage
 
 /// What `hearsay node` was told, from options, environment and file, in that order; and the checks that make it usable.
 struct NodeSettings {
     private let reader: ConfigReader
 
-    /// - Throws: where the file cannot be read.
-    init(options: [(String, String?)], file: String?) async throws(NodeFailure) {
-        var values: [AbsoluteConfigKey: ConfigValue] = [:]
-        for case (let name, let value?) in options { values[AbsoluteConfigKey([name])] = ConfigValue(stringLiteral: value) }
+    /// - Throws: where the file cannot be read, or holds what no option can be.
+    init(options: [(String, String?)], file: String?) throws(NodeFailure) {
         let environment = EnvironmentVariablesProvider()
         var providers: [any ConfigProvider] = [
-            InMemoryProvider(name: "options", values: values), environment.prefixKeys(with: "hearsay"),
+            Self.provider("options", options.compactMap { name, value in value.map { (name, $0) } }), environment.prefixKeys(with: "hearsay"),
         ]
-        let path = file ?? ConfigReader(provider: environment).string(forKey: "hearsay.config")
-        if let path {
-            do {
-                providers.append(try await FileProvider<JSONSnapshot>(filePath: FilePath(path)))
-            } catch {
-                throw NodeFailure(.usage, "cannot read the configuration file \(path): \(error)")
-            }
+        if let path = file ?? ConfigReader(provider: environment).string(forKey: "hearsay.config") {
+            let file = try ConfigurationFile(path: path, names: Set(options.map(\.0)))
+            providers.append(Self.provider("file", file.values.map { ($0, $1) }))
         }
         self.reader = ConfigReader(providers: providers)
     }
 
+    private static func provider(_ name: String, _ values: [(String, String)]) -> InMemoryProvider {
+        let pairs = values.map { (AbsoluteConfigKey([$0]), ConfigValue(stringLiteral: $1)) }
+        return InMemoryProvider(name: name, values: Dictionary(uniqueKeysWithValues: pairs))
+    }
+
     // MARK: Readings
 
-    /// A setting as text; numbers and truth values of a JSON file count as well.
-    private func text(_ name: String) -> String? {
-        let key = ConfigKey([name])
-        return self.reader.string(forKey: key) ?? self.reader.int(forKey: key).map { "\($0)" } ?? self.reader.bool(forKey: key).map { "\($0)" }
-    }
+    private func text(_ name: String) -> String? { self.reader.string(forKey: ConfigKey([name])) }
 
     private func parse<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) throws(NodeFailure) -> Value? {
         guard let text = self.text(name) else { return nil }

@@ -94,6 +94,38 @@ extension ProcessTests {
             expectOneLine(refused, naming: "--insecure-listen")
         }
 
+        @Test func `a file configures a node, and the environment wins over it`() throws {
+            let file = try self.folder.file("node.json", holding: #"{"listen": "0.0.0.0:0", "max-clients": 5, "allow-flush": true}"#)
+            let refused = try NodeProcess.run(["node", "--data", "\(self.folder.path)/data", "--config", file])
+            #expect(refused.ending == .exited(78), "\(refused)")
+            expectOneLine(refused, naming: "--insecure-listen")
+            let unwritable = try self.folder.file("regular", holding: "")
+            let started = try NodeProcess.run(
+                ["node", "--data", "\(unwritable)/data", "--config", file], environment: ["HEARSAY_LISTEN": "127.0.0.1:0"])
+            #expect(started.ending == .exited(73), "\(started)")
+        }
+
+        @Test(arguments: [
+            (#"{"max-client": 5}"#, #"unknown option "max-client""#),
+            (#"{"max-clients": 1.5}"#, #""max-clients": neither text nor a whole number"#),
+            (#"{"max-clients": ["5"]}"#, #""max-clients": neither text nor a whole number"#),
+            (#"{"max-clients": 0}"#, "--max-clients"),
+            ("[]", "is not a JSON object"),
+            ("{", "is not a JSON object"),
+            ("", "is not a JSON object"),
+        ])
+        func `a file that is not a JSON object of options is refused, and the line says why`(text: String, words: String) throws {
+            let refused = try self.start(["--config", try self.folder.file("node.json", holding: text)])
+            #expect(refused.ending == .exited(64), "\(refused)")
+            expectOneLine(refused, naming: words)
+        }
+
+        @Test func `a file that is not there is named`() throws {
+            let refused = try self.start(["--config", "\(self.folder.path)/none.json"])
+            #expect(refused.ending == .exited(64), "\(refused)")
+            expectOneLine(refused, naming: "none.json: there is no such file")
+        }
+
         @Test func `version prints one line`() throws {
             let version = try NodeProcess.run(["version"])
             #expect(version.ending == .exited(0))

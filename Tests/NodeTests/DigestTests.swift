@@ -53,10 +53,11 @@ import Testing
         #expect(world.store.live.unfolded > keys.count / 3)
     }
 
-    @Test func `once writes stop, a short backlog is folded slice by slice`() throws {
+    @Test(arguments: [500, 5_000])
+    func `once writes stop, what is left is folded slice by slice`(count: Int) throws {
         let world = try ReplicaWorld()
         let client = world.connect()
-        for index in 0..<500 { try client.send("SET", "key:\(index)", "value") }
+        for index in 0..<count { try client.send("SET", "key:\(index)", "value") }
         var slices = 0
         while world.replica.wantsTending, slices < 1_000 {
             try world.replica.tendDigest()

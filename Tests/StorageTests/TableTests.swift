@@ -90,7 +90,12 @@ import Testing
 
     private func compare(_ table: Table, _ model: Model, _ crowd: Crowd, using generator: inout SplitMix64) {
         #expect(table.count == model.entries.count)
-        #expect(table.unfolded == model.entries.count { $0.fold != .this })
+        let unfolded = model.entries.filter { $0.fold != .this }.map(\.token)
+        #expect(table.unfolded == unfolded.count)
+        #expect(self.unfolded(table, stepsAtOnce: Int.random(in: 1...100, using: &generator)) == unfolded)
+        var (copy, listed) = (table, Set<UInt64>())
+        while let token = copy.takeUnfolded() { listed.insert(token.rawValue) }
+        #expect(!table.hasFewUnfolded || listed.isSuperset(of: unfolded.map(\.rawValue)))
         #expect(self.walk(table, from: Token(rawValue: 0)) == model.entries)
         for _ in 0..<20 {
             let token = crowd.draw(using: &generator)
@@ -101,6 +106,19 @@ import Testing
             #expect(found?.position == entry.sequence)
             let missing = entry.key + [0]
             #expect(missing.withUnsafeBytes { table.find(entry.token, key: $0) == nil } || model.place(entry.token, missing).isPresent)
+        }
+    }
+
+    /// A walk over unfolded entries that pauses.
+    private func unfolded(_ table: Table, stepsAtOnce: Int) -> [Token] {
+        var (index, tokens) = (0, [Token]())
+        while true {
+            var steps = stepsAtOnce
+            while table.skipFolded(from: &index, steps: &steps) {
+                tokens.append(table[index].token)
+                index += 1
+            }
+            if steps > 0 { return tokens }
         }
     }
 
@@ -125,6 +143,26 @@ import Testing
         }
         #expect(self.walk(table, from: Token(rawValue: 9)).map(\.key) == ["", "a", "aa", "ab", "b"].map { [UInt8]($0) })
         #expect(self.walk(table, from: Token(rawValue: 10)).isEmpty)
+    }
+
+    @Test func `unfolded entries are known one by one up to a bound, and again once all are folded`() {
+        var table = Table()
+        let (slot, chunk) = TestRecord.slot(TestRecord.header(), key: [1])
+        func put(_ number: Int) {
+            let token = Token(rawValue: UInt64(number) << 40)
+            table.put(Table.Slot(token: token, record: slot.record!, position: 0, fold: .below), chunk: chunk)
+        }
+        for number in 1..<Table.fewUnfolded { put(number) }
+        #expect(table.hasFewUnfolded)
+        put(Table.fewUnfolded)
+        #expect(table.hasFewUnfolded)
+        put(Table.fewUnfolded + 1)
+        #expect(!table.hasFewUnfolded && table.takeUnfolded() == nil)
+        var (index, steps) = (0, Int.max)
+        while table.skipFolded(from: &index, steps: &steps) { table.setFold(.this, at: index) }
+        #expect(table.unfolded == 0)
+        put(0)
+        #expect(table.hasFewUnfolded && table.takeUnfolded() == Token(rawValue: 0))
     }
 
     @Test func `a table keeps the records that it names, and counts their bytes until it goes`() {
