@@ -126,7 +126,12 @@ final class ClientConnection: ChannelDuplexHandler {
     /// - Returns: the bytes that are done with.
     private func execute(_ bytes: UnsafeRawBufferPointer) -> Int {
         self.core.writer.version = self.session.version
+        var prepared = 0
         while !self.isHeldUp {
+            let position = self.parser.consumedBytes
+            if position >= prepared, bytes.count > position {
+                prepared = max(self.core.replica.prefetch(in: bytes, from: position), position + 1)
+            }
             switch self.parser.next(in: bytes) {
             case .needsMore: return self.parser.consumedBytes
             case .command:

@@ -196,7 +196,7 @@ final class CoreLoop {
         self.beginTickIfNeeded()
         switch report {
         case .committed(let adjustments): self.replica.store.drainCommitted(adjustments)
-        case .drained(let adjustments): self.replica.store.drained(adjustments, at: self.moment.now)
+        case .drained(let adjustments): self.guarded { () throws(StoreError) in try self.replica.store.drained(adjustments, at: self.moment.now) }
         case .waitsForRoom(let error):
             self.logger.warning("LMDB has no room; writes will be refused once the table is full", metadata: ["cause": "\(error)"])
             self.replica.store.drainFailed(error)

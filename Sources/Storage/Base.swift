@@ -49,6 +49,10 @@ package protocol BaseReader: AnyObject {
     func reset()
     /// Ends a walk: `seek` comes before the next `advance`.
     func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry?
+    /// Adapts what `prefetch` remembers to a base that may have grown.
+    func baseChanged() throws(StoreError)
+    /// Brings what lookups of these tokens will read into the processor's caches, as far as it can be guessed. Says nothing about them.
+    func prefetch(_ tokens: UnsafeBufferPointer<Token>)
     /// Moves to the first entry at or behind a token.
     func seek(_ token: Token) throws(StoreError) -> BaseEntry?
     /// Moves to the entry after the last one sought or advanced to.

@@ -98,6 +98,9 @@ package final class MemoryBase: Base {
             self.lender.takeBack()
         }
 
+        func baseChanged() {}
+        func prefetch(_ tokens: UnsafeBufferPointer<Token>) {}
+
         func find(_ token: Token, key: UnsafeRawBufferPointer) -> BaseEntry? {
             let (index, isPresent) = self.held.place(token, key)
             return isPresent ? self.lender.entry(self.held.entries[index]) : nil

@@ -32,6 +32,8 @@ package final class Store {
     /// Keys that are not tombstones, as far as folded.
     package internal(set) var liveKeys: Int
     var foldCursor = Token(rawValue: 0)
+    /// Takes what a prefetch has read.
+    var touched: UInt64 = 0
 
     /// Everything before it is durable.
     package private(set) var synced: LogPosition
@@ -267,7 +269,7 @@ package final class Store {
     }
 
     /// All of the frozen table is in the base.
-    package func drained(_ adjustments: [DigestAdjustment], at now: Instant) {
+    package func drained(_ adjustments: [DigestAdjustment], at now: Instant) throws(StoreError) {
         self.drainCommitted(adjustments)
         self.reader.reset()  // Before the table goes: a snapshot of before the commit would show neither.
         self.pacing.drainEnded(at: now)
@@ -275,6 +277,7 @@ package final class Store {
         self.frozen = nil
         self.drainFailure = nil
         self.counters.drains += 1
+        try self.reader.baseChanged()
     }
 
     /// The drain found no room and will be tried again; until then reads see the frozen table as before.

@@ -134,6 +134,21 @@ package struct Table: Sendable {
         return isPresent ? self.slots[index] : nil
     }
 
+    /// Whether an entry may be there: a few bytes that are in the processor's cache already.
+    func mayHave(_ token: Token) -> Bool { self.mayContain(token) }
+
+    /// Reads where lookups of these tokens begin, all at once, and the records there.
+    ///
+    /// - Returns: a sum of what was read, so that the compiler keeps the loads.
+    func touch(_ tokens: UnsafeBufferPointer<Token>) -> UInt64 {
+        var sum: UInt64 = 0
+        for token in tokens { sum &+= self.slots[self.home(of: token)].token.rawValue }
+        for token in tokens {
+            if let record = self.slots[self.home(of: token)].record { sum &+= UInt64(record.address.load(as: UInt8.self)) }
+        }
+        return sum
+    }
+
     /// The first used slot at or behind a token, in token order.
     package func firstIndex(from token: Token) -> Int? {
         // A run that began before this home may reach over it.

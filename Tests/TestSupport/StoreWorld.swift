@@ -181,7 +181,7 @@ extension StoreWorld {
             try SegmentSweeper(disk: self.disk).removeSegments(drainedThrough: running.position)
             self.drain!.phase = .swept(adjustments)
         case .swept(let adjustments):
-            self.store.drained(adjustments, at: self.now)
+            try self.store.drained(adjustments, at: self.now)
             self.drain = nil
         }
         return true

@@ -30,7 +30,14 @@ package final class LMDBBase: Base {
     }
 
     package func makeReader() throws(StoreError) -> any BaseReader {
-        LMDBReader(try ReadTransaction(self.environment, cursorOn: self.entries))
+        LMDBReader(self, try ReadTransaction(self.environment, cursorOn: self.entries), leaves: try self.makePrefetch())
+    }
+
+    fileprivate func makePrefetch() throws(StoreError) -> LeafPrefetch {
+        let transaction = try self.environment.readOnly()
+        defer { mdb_txn_abort(transaction) }
+        let statistics = try self.statistics(transaction, self.entries)
+        return LeafPrefetch(leafPages: Int(statistics.ms_leaf_pages), pageByteCount: Int(statistics.ms_psize))
     }
 
     package func makeWriter() -> any BaseWriter { LMDBWriter(base: self, environment: self.environment) }
@@ -52,14 +59,15 @@ package final class LMDBBase: Base {
         let transaction = try self.environment.readOnly()
         defer { mdb_txn_abort(transaction) }
         return BaseStatistics(
-            entries: try self.entryCount(transaction, self.entries), tombstones: try self.entryCount(transaction, self.tombstones),
-            usedBytes: try self.environment.usedBytes(), readers: try self.environment.readerCount())
+            entries: UInt64(try self.statistics(transaction, self.entries).ms_entries),
+            tombstones: UInt64(try self.statistics(transaction, self.tombstones).ms_entries), usedBytes: try self.environment.usedBytes(),
+            readers: try self.environment.readerCount())
     }
 
-    private func entryCount(_ transaction: OpaquePointer, _ database: MDB_dbi) throws(StoreError) -> UInt64 {
+    private func statistics(_ transaction: OpaquePointer, _ database: MDB_dbi) throws(StoreError) -> MDB_stat {
         var statistics = MDB_stat()
         try self.environment.check(mdb_stat(transaction, database, &statistics), "stat")
-        return UInt64(statistics.ms_entries)
+        return statistics
     }
 }
 
@@ -97,17 +105,34 @@ extension BaseEntry {
 }
 
 private final class LMDBReader: BaseReader {
+    private let base: LMDBBase
     private var transaction: ReadTransaction
+    private var leaves: LeafPrefetch
     private let key = EntryKey()
+    /// Takes what a prefetch has read.
+    private var touched: UInt64 = 0
 
-    init(_ transaction: consuming ReadTransaction) { self.transaction = transaction }
+    init(_ base: LMDBBase, _ transaction: consuming ReadTransaction, leaves: LeafPrefetch) {
+        self.base = base
+        self.transaction = transaction
+        self.leaves = leaves
+    }
 
     func open() throws(StoreError) { try self.transaction.open() }
     func reset() { self.transaction.reset() }
 
     func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry? {
-        try self.transaction.read(MDB_SET_KEY, self.key.bytes(token, key)).map { BaseEntry($0.key, $0.value) }
+        guard let found = try self.transaction.read(MDB_SET_KEY, self.key.bytes(token, key)) else { return nil }
+        self.leaves.note(token, at: found.value.baseAddress)
+        return BaseEntry(found.key, found.value)
     }
+
+    func baseChanged() throws(StoreError) {
+        let leaves = try self.base.makePrefetch()
+        if leaves.placeCount != self.leaves.placeCount { self.leaves = leaves }
+    }
+
+    func prefetch(_ tokens: UnsafeBufferPointer<Token>) { self.touched &+= self.leaves.touch(tokens) }
 
     func seek(_ token: Token) throws(StoreError) -> BaseEntry? {
         try self.transaction.read(MDB_SET_RANGE, self.key.bytes(token, UnsafeRawBufferPointer(start: nil, count: 0))).map {

@@ -125,7 +125,7 @@ final class ReplicaWorld {
             case .stored: break
             case .committed(let adjustments): self.store.drainCommitted(adjustments)
             case .finished(let adjustments):
-                self.store.drained(adjustments, at: self.now)
+                try self.store.drained(adjustments, at: self.now)
                 return self.replica.beginTick(at: self.now)
             }
         }
