@@ -7,12 +7,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
     cat <<'USAGE'
-Usage: serve.sh HEARSAY [--keys N] [--runs N] [--scale PERCENT] [--folder DIR]
+Usage: serve.sh HEARSAY [--keys N] [--runs N] [--scale PERCENT] [--only PATTERN] [--folder DIR]
 
   HEARSAY     the release binary
   --keys      keys loaded into each server (1000000)
   --runs      runs of each test, an odd number; their median counts (5)
   --scale     per cent of the usual number of requests (100)
+  --only      the tests whose names match a regular expression, such as '^SET always$' (all)
   --folder    where both servers keep their data (${TMPDIR:-/tmp})
 
 Exit code 1: a GET missed, or a ratio is below what the project asks for.
@@ -22,6 +23,7 @@ USAGE
 keys=1000000
 runs=5
 scale=100
+only=
 folder=${TMPDIR:-/tmp}
 hearsay=
 while [ $# -gt 0 ]; do
@@ -29,6 +31,7 @@ while [ $# -gt 0 ]; do
     --keys) keys=$2 && shift 2 ;;
     --runs) runs=$2 && shift 2 ;;
     --scale) scale=$2 && shift 2 ;;
+    --only) only=$2 && shift 2 ;;
     --folder) folder=$2 && shift 2 ;;
     -h | --help) usage && exit 0 ;;
     -*) usage >&2 && exit 64 ;;
@@ -70,6 +73,7 @@ checked_rate() {
 # compare NAME TEST PIPELINE REQUESTS FLOOR
 compare() {
     local name=$1 test=$2 pipeline=$3 requests=$(($4 * scale / 100)) floor=$5 run ours theirs ratio verdict=ok
+    [[ $name =~ $only ]] || return 0
     : >"$work_folder/ours"
     : >"$work_folder/theirs"
     for run in $(seq "$runs"); do

@@ -23,7 +23,8 @@ package final class Replica {
     /// Jobs that need the whole digest and wait for it.
     var digestJobs = 0
     var digestTurn = DigestTurn()
-    private var commandsWhenTended = 0
+    /// How many commands there had been when they were last seen to have come, and when that was.
+    private var tended = (commands: 0, at: Instant(nanoseconds: 0))
     /// CLIENT KILL has named clients that the driver has not been told of.
     var hasKilled = false
     var startedAt: Instant
@@ -231,15 +232,17 @@ package final class Replica {
 
     /// Keeps the digest near at hand while there is time: a small slice of splitting the tree's leaves, or of folding.
     ///
-    /// Between commands only a short backlog is folded, at one lookup in the base an entry: where it is long, writes are coming fast, and
-    /// the drain folds for less. The slice is small, so that fast writes outrun it: one that kept pace with them would hold them down to
-    /// its own pace for good.
-    package func tendDigest() throws(StoreError) {
-        let isIdle = self.statistics.commands == self.commandsWhenTended
-        self.commandsWhenTended = self.statistics.commands
-        if try self.store.growDigest(budget: isIdle ? Self.sliceEntries / 4 : Self.sliceEntries / 20) { return }
-        if isIdle { _ = try self.store.fold(budget: Self.sliceEntries / 4) } else { try self.store.foldFew(budget: Self.sliceEntries / 40) }
+    /// While commands come the slice is very small, and only a short backlog is folded: where it is long, writes are coming fast, and the
+    /// drain folds for less. A slice that kept pace with fast writes would hold them down to its own pace for good.
+    package func tendDigest(at now: Instant) throws(StoreError) {
+        if self.statistics.commands != self.tended.commands { self.tended = (self.statistics.commands, now) }
+        let isIdle = now.since(self.tended.at) >= Self.idleTime
+        if try self.store.growDigest(budget: isIdle ? Self.sliceEntries / 4 : Self.sliceEntries / 40) { return }
+        if isIdle { _ = try self.store.fold(budget: Self.sliceEntries / 4) } else { try self.store.foldFew(budget: Self.sliceEntries / 100) }
     }
+
+    /// Without a command for so long, nobody waits: clients that take turns with the log's sync pause for a few milliseconds at most.
+    private static let idleTime = Duration.milliseconds(20)
 
     /// Entries that a slice of work visits: well below a millisecond.
     static let sliceEntries = 1_000

@@ -109,7 +109,7 @@ final class CoreLoop {
     private func tendDigest() {
         guard self.replica.wantsTending, self.moment.now >= self.tendAt else { return }
         self.tendAt = self.moment.now + .milliseconds(1)
-        self.guarded { () throws(StoreError) in try self.replica.tendDigest() }
+        self.guarded { () throws(StoreError) in try self.replica.tendDigest(at: self.moment.now) }
     }
 
     /// Runs one slice of each job that can go on.

@@ -39,16 +39,22 @@ import Testing
         #expect(try one.digest() != two.digest())
     }
 
+    /// A slice, as the core loop grants one each millisecond.
+    private func tend(_ world: ReplicaWorld) throws {
+        world.now = world.now + .milliseconds(1)
+        try world.replica.tendDigest(at: world.now)
+    }
+
     @Test func `while writes come faster than a slice folds, folding is left to the drain`() throws {
         let world = try ReplicaWorld()
         let client = world.connect()
         let keys = (0..<3_000).map { "key:\($0)" }
         for key in keys { try client.send("SET", key, "old") }
         _ = try world.digest()
-        while world.replica.wantsTending { try world.replica.tendDigest() }
+        while world.replica.wantsTending { try self.tend(world) }
         for first in stride(from: 0, to: keys.count, by: 50) {
             for key in keys[first..<first + 50] { try client.send("SET", key, "new") }
-            if world.replica.wantsTending { try world.replica.tendDigest() }
+            if world.replica.wantsTending { try self.tend(world) }
         }
         #expect(world.store.live.unfolded > keys.count / 3)
     }
@@ -60,7 +66,7 @@ import Testing
         for index in 0..<count { try client.send("SET", "key:\(index)", "value") }
         var slices = 0
         while world.replica.wantsTending, slices < 1_000 {
-            try world.replica.tendDigest()
+            try self.tend(world)
             slices += 1
         }
         #expect(world.store.isFolded)

@@ -11,10 +11,15 @@ final class Environment: @unchecked Sendable {  // LMDB allows an environment's 
     private static let readerCount: UInt32 = 126
 
     let handle: OpaquePointer
-    private let folder: String
+    private let path: String
 
-    /// Opens or creates the files in an existing folder.
-    init(folder: String) throws(StoreError) {
+    /// Opens or creates data.mdb and lock.mdb in an existing folder.
+    convenience init(folder: String) throws(StoreError) { try self.init(path: folder, flags: 0, name: "\(folder)/data.mdb") }
+
+    /// Opens or creates a file, and beside it one whose name ends in -lock.
+    convenience init(file: String) throws(StoreError) { try self.init(path: file, flags: MDB_NOSUBDIR, name: file) }
+
+    private init(path: String, flags: Int32, name: String) throws(StoreError) {
         var created: OpaquePointer?
         try require(mdb_env_create(&created), "create")
         let handle = created!
@@ -24,16 +29,16 @@ final class Environment: @unchecked Sendable {  // LMDB allows an environment's 
             try require(mdb_env_set_maxreaders(handle, Self.readerCount), "set reader count")
             // NOTLS: a read transaction belongs to its object, not to the thread that began it. Never NOSYNC: LMDB's own
             // documentation warns that the file may be corrupt after a system crash.
-            let code = mdb_env_open(handle, folder, UInt32(MDB_NOTLS), 0o600)
+            let code = mdb_env_open(handle, path, UInt32(MDB_NOTLS | flags), 0o600)
             if code == MDB_INVALID || code == MDB_VERSION_MISMATCH || code == MDB_CORRUPTED {
-                throw .foreign(reason: "\(folder)/data.mdb is not an LMDB file that this program can read: \(describeBaseCode(code))")
+                throw .foreign(reason: "\(name) is not an LMDB file that this program can read: \(describeBaseCode(code))")
             }
             try require(code, "open")
         } catch {
             mdb_env_close(handle)
             throw error
         }
-        (self.handle, self.folder) = (handle, folder)
+        (self.handle, self.path) = (handle, path)
     }
 
     deinit { mdb_env_close(self.handle) }
@@ -50,7 +55,7 @@ final class Environment: @unchecked Sendable {  // LMDB allows an environment's 
 
     private var hasNoFreeBlock: Bool {
         var status = statvfs()
-        return statvfs(self.folder, &status) == 0 && status.f_bavail == 0
+        return statvfs(self.path, &status) == 0 && status.f_bavail == 0
     }
 
     /// The bytes of the file's used pages.

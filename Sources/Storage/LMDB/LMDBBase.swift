@@ -16,8 +16,12 @@ package final class LMDBBase: Base {
 
     fileprivate static let checkpointKey = Array("checkpoint".utf8)
 
+    private static let fileName = "data.mdb"
+    private static let foundingName = "data.new"
+
     /// Opens or creates the environment in an existing folder.
     package init(folder: String) throws(StoreError) {
+        try Self.found(in: folder)
         let environment = try Environment(folder: folder)
         let transaction = try WriteTransaction(environment)
         // Where there is anything already our databases must be among it: nothing is created beside another program's data.
@@ -27,6 +31,27 @@ package final class LMDBBase: Base {
         let meta = try transaction.database("meta", flags: flags)
         try transaction.commit()
         (self.environment, self.entries, self.tombstones, self.meta) = (environment, entries, tombstones, meta)
+    }
+
+    /// Makes the file under another name where there is none, and gives it its own once it is durable: LMDB's first pages can tear, and
+    /// LMDB never syncs the folder that has the file's name. A power cut leaves no file or a whole one.
+    private static func found(in folder: String) throws(StoreError) {
+        let disk = PosixDisk(folder: folder)
+        let names = try onDisk { () throws(DiskError) in try disk.fileNames() }
+        if !names.contains(self.fileName) {
+            let lockName = self.foundingName + "-lock"
+            try onDisk { () throws(DiskError) in
+                for name in [self.foundingName, lockName] where names.contains(name) { try disk.remove(name) }
+            }
+            // Without databases: those are made where a foreign file would be noticed.
+            _ = try Environment(file: "\(folder)/\(self.foundingName)")
+            try onDisk { () throws(DiskError) in
+                try disk.open(self.foundingName).sync()
+                try disk.remove(lockName)
+                try disk.rename(self.foundingName, to: self.fileName)
+            }
+        }
+        try onDisk { () throws(DiskError) in try disk.syncFolder() }
     }
 
     package func makeReader() throws(StoreError) -> any BaseReader {
@@ -215,4 +240,9 @@ private struct DotKey: ~Copyable {
         start.storeBytes(of: dot.sequence.bigEndian, toByteOffset: ReplicaID.byteCount, as: UInt64.self)
         return UnsafeRawBufferPointer(self.buffer)
     }
+}
+
+/// Runs what can fail on the disk for a caller that fails as a store.
+private func onDisk<Result>(_ body: () throws(DiskError) -> Result) throws(StoreError) -> Result {
+    do throws(DiskError) { return try body() } catch { throw .disk(error) }
 }

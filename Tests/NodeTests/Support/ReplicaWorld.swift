@@ -72,7 +72,7 @@ final class ReplicaWorld {
 
     /// Ends a tick and begins the next.
     func tick() throws {
-        if self.store.wantsGrowth { try self.replica.tendDigest() }
+        if self.store.wantsGrowth { try self.replica.tendDigest(at: self.now) }
         for action in self.replica.endTick(at: self.now) {
             switch action {
             case .append(let batch): self.queue.append(batch)

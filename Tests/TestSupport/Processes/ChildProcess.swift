@@ -136,10 +136,12 @@ package struct FinishedProcess: Equatable, Sendable {
     package let output: String
     package let errors: String
 
-    /// Runs a program to its end.
-    package init(_ program: String, _ arguments: [String], environment: [String: String] = [:], input: String = "") throws(ProcessFailure) {
+    /// Runs a program to its end, which must come within `patience`.
+    package init(
+        _ program: String, _ arguments: [String], environment: [String: String] = [:], input: String = "", patience: Duration = .seconds(60)
+    ) throws(ProcessFailure) {
         let child = try ChildProcess(program, arguments, environment: environment, input: input)
-        self.ending = try child.waitForEnd()
+        self.ending = try child.waitForEnd(until: Deadline(in: patience))
         (self.output, self.errors) = (child.outputText, child.errorText)
     }
 }

@@ -74,7 +74,7 @@ package final class NodeProcess {
     }
 
     /// The program that was built with the tests, which lies beside them, or the one that HEARSAY_TEST_BINARY names.
-    private static func program() throws(ProcessFailure) -> String {
+    package static func program() throws(ProcessFailure) -> String {
         let built = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("hearsay")
         let path = ProcessInfo.processInfo.environment["HEARSAY_TEST_BINARY"] ?? built.path
         guard access(path, X_OK) == 0 else { throw .missing(path: path, remedy: "build the product hearsay first") }
