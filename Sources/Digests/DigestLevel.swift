@@ -10,14 +10,11 @@ struct DigestLevel: Equatable, Sendable {
         (self.depth, self.nodes) = (depth, Array(repeating: .empty, count: 1 << depth))
     }
 
-    /// A row with no nodes so far and room for all, which `append` fills from the left. Room that is never touched costs neither time nor memory.
+    /// A row with no nodes so far and room for all, which `extend` fills from the left. Room that is never touched costs neither time nor memory.
     init(toBeFilledAtDepth depth: Int) {
         (self.depth, self.nodes) = (depth, [])
         self.nodes.reserveCapacity(1 << depth)
     }
-
-    /// The number of nodes present: 2^depth in a complete row.
-    var nodeCount: Int { self.nodes.count }
 
     subscript(index: Int) -> Digest { self.nodes[index] }
 
@@ -26,8 +23,10 @@ struct DigestLevel: Equatable, Sendable {
         self.nodes[range].reduce(.empty, +)
     }
 
-    mutating func append(_ digest: Digest) {
-        self.nodes.append(digest)
+    /// Makes room for the node that holds the token, and for all before it.
+    mutating func extend(toHold token: Token) {
+        let missing = self.index(of: token) + 1 - self.nodes.count
+        if missing > 0 { self.nodes.append(contentsOf: repeatElement(.empty, count: missing)) }
     }
 
     /// Adds a difference to the node that holds the token, if that is present.
@@ -36,9 +35,6 @@ struct DigestLevel: Equatable, Sendable {
         let index = self.index(of: token)
         if index < self.nodes.count { self.nodes[index] = self.nodes[index] + difference }
     }
-
-    /// Whether the token's node is present.
-    func holds(_ token: Token) -> Bool { self.index(of: token) < self.nodes.count }
 
     @inline(__always)
     func index(of token: Token) -> Int {

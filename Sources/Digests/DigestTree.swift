@@ -6,7 +6,7 @@
 ///     leafBits        2^leafBits leaves, of 12 to 24 entries on average
 ///
 /// Because digests add up, a write touches one path by a difference, and a node of a depth between two rows is the sum of at most 8 nodes of the
-/// next row. The number of leaves doubles as entries come, in slices, while updates go on: see `DigestTree+Growth.swift`.
+/// next row. The leaves become more as entries come, in slices, while updates go on: see `DigestTree+Growth.swift`.
 ///
 /// - Invariant: every node is the sum of the nodes below it, growing or not. Sums wrap; subtracting an entry that was never added shows as digests
 ///   that differ from those of a scan (I17), not as a trap.
@@ -15,7 +15,7 @@
 /// - Source: Merkle, "A Digital Signature Based on a Conventional Encryption Function" (CRYPTO 1987), and DeCandia et al., "Dynamo" (SOSP 2007),
 ///   §4.7. Sums in place of hashes of hashes are ours, so the tree is only as good against forgery as `Digest`.
 package struct DigestTree: Equatable, Sendable {
-    /// The average number of entries in a leaf between two doublings.
+    /// The average number of entries in a leaf between two growths.
     package static let entriesPerLeaf: ClosedRange<UInt64> = 12...24
 
     /// 67,108,864 leaves, for 1,600,000,000 entries; with more the leaves get larger.
@@ -30,11 +30,11 @@ package struct DigestTree: Equatable, Sendable {
     /// The rows between root and leaves: depths 4, 8, ... below `leafBits`.
     var inner: [DigestLevel]
 
-    /// The leaves; during growth those that are being split.
+    /// The leaves; during growth the old ones.
     var leaves: DigestLevel
 
-    /// During growth the leaves to come, as far as they have been split.
-    var grown: DigestLevel?
+    /// The rows to come, while they are being filled.
+    var growth: Growth?
 
     /// An empty tree.
     ///
@@ -52,7 +52,7 @@ package struct DigestTree: Equatable, Sendable {
         return bits
     }
 
-    /// The depth of the leaves; during growth of those that are being split.
+    /// The depth of the leaves; during growth of the old ones.
     package var leafBits: Int { self.leaves.depth }
 
     /// Counts in one entry.
@@ -71,14 +71,14 @@ package struct DigestTree: Equatable, Sendable {
         self.root = self.root + difference
         for level in self.inner.indices { self.inner[level].add(difference, at: token) }
         self.leaves.add(difference, at: token)
-        self.grown?.add(difference, at: token)
+        self.growth?.apply(difference, at: token)
     }
 
-    /// The leaf that holds the token; during growth the new one where the split has passed.
+    /// The leaf that holds the token; during growth the new one where it has been filled.
     package func leaf(containing token: Token) -> (range: ClosedRange<Token>, digest: Digest) {
-        let level = if let grown = self.grown, grown.holds(token) { grown } else { self.leaves }
-        let index = level.index(of: token)
-        return (level.tokens(of: index), level[index])
+        if let grown = self.growth?.leaf(containing: token) { return grown }
+        let index = self.leaves.index(of: token)
+        return (self.leaves.tokens(of: index), self.leaves[index])
     }
 
     /// The digest of the tokens whose first `depth` bits are `index`.

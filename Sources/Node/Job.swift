@@ -103,6 +103,10 @@ extension Replica {
     }
 
     private func advanceVerify(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+        // Leaves that are far too full would not fit into a slice.
+        if job.cursor == Token(rawValue: 0), self.store.wantsGrowth {
+            return try self.store.growDigest(budget: Self.sliceEntries) ? .working : .blocked
+        }
         guard let recount = try self.store.recount(from: job.cursor, budget: Self.sliceEntries) else { return .blocked }
         job.damaged += recount.damaged
         if recount.mismatch != nil { job.mismatches += 1 }

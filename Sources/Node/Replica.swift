@@ -225,19 +225,19 @@ package final class Replica {
     /// Ends a burst.
     package func endTick(at now: Instant) -> [Store.Action] { self.store.endTick(at: now) }
 
-    /// True where `tendDigest` has something to do: leaves to split, or entries to fold.
+    /// True where `tendDigest` has something to do: leaves to make more, or entries to fold.
     package var wantsTending: Bool {
         self.store.frozen == nil && (self.store.wantsGrowth || self.store.live.unfolded > 0)
     }
 
-    /// Keeps the digest near at hand while there is time: a small slice of splitting the tree's leaves, or of folding.
+    /// Keeps the digest near at hand while there is time: a small slice of the digest tree's growth, or of folding.
     ///
     /// While commands come the slice is very small, and only a short backlog is folded: where it is long, writes are coming fast, and the
     /// drain folds for less. A slice that kept pace with fast writes would hold them down to its own pace for good.
     package func tendDigest(at now: Instant) throws(StoreError) {
         if self.statistics.commands != self.tended.commands { self.tended = (self.statistics.commands, now) }
         let isIdle = now.since(self.tended.at) >= Self.idleTime
-        if try self.store.growDigest(budget: isIdle ? Self.sliceEntries / 4 : Self.sliceEntries / 40) { return }
+        if try self.store.growDigest(budget: isIdle ? Self.sliceEntries / 2 : Self.sliceEntries / 20) { return }
         if isIdle { _ = try self.store.fold(budget: Self.sliceEntries / 4) } else { try self.store.foldFew(budget: Self.sliceEntries / 100) }
     }
 

@@ -149,30 +149,40 @@ extension Store {
         return (digest, damaged)
     }
 
-    /// Splits the tree's leaves as entries come, up to `budget` entries at a time.
+    /// Makes the tree's leaves more as entries come, reading about `budget` entries at a time.
     ///
     /// - Returns: false where there is nothing to do now.
     package func growDigest(budget: Int) throws(StoreError) -> Bool {
         guard self.frozen == nil else { return false }
-        if self.tree.growing == nil {
+        if !self.tree.isGrowing {
             guard self.tree.wantsGrowth else { return false }
             self.tree.beginGrowth()
         }
         var budget = budget
-        while budget > 0, let range = self.tree.growing {
-            let middle = Token(rawValue: range.lowerBound.rawValue + (range.upperBound.rawValue - range.lowerBound.rawValue) / 2)
-            let lower = try self.count(range.lowerBound...middle)
-            let upper = try self.count(Token(rawValue: middle.rawValue + 1)...range.upperBound)
-            guard self.tree.split(lower: lower.digest, upper: upper.digest) else {
-                throw .damagedCheckpoint(reason: "digest of tokens \(range.lowerBound) to \(range.upperBound) differs from a scan")
+        while budget > 0, let range = self.tree.growing(entries: budget) {
+            let visited = try self.countForGrowth(range)
+            guard self.tree.advanceGrowth(past: range.upperBound) else {
+                throw .damagedCheckpoint(reason: "digest of tokens up to \(range.upperBound) differs from a scan")
             }
-            budget -= Int(lower.digest.entries + upper.digest.entries) + 1
+            budget -= visited + 1
         }
         return true
     }
 
+    private func countForGrowth(_ range: ClosedRange<Token>) throws(StoreError) -> Int {
+        try self.fold(range: range)
+        var visited = 0
+        try self.scan(from: range.lowerBound) { entry in
+            guard entry.token <= range.upperBound else { return false }
+            if let record = entry.record { self.tree.count(record.fingerprint(under: self.identity.digestKey), at: entry.token) }
+            visited += 1
+            return true
+        }
+        return visited
+    }
+
     /// True where the tree has work for `growDigest`.
-    package var wantsGrowth: Bool { self.tree.growing != nil || self.tree.wantsGrowth }
+    package var wantsGrowth: Bool { self.tree.isGrowing || self.tree.wantsGrowth }
     /// The depth of the digest tree's leaves.
     package var leafBits: Int { self.tree.leafBits }
 }

@@ -72,13 +72,11 @@ struct TreeAndModel {
         }
     }
 
-    /// Splits the next leaf with digests computed from the model.
-    mutating func split() -> Bool {
-        guard let range = self.tree.growing else { return false }
-        let middle = range.lowerBound.rawValue + (range.upperBound.rawValue - range.lowerBound.rawValue) / 2
-        return self.tree.split(
-            lower: self.model.digest(of: range.lowerBound...Token(rawValue: middle)),
-            upper: self.model.digest(of: Token(rawValue: middle + 1)...range.upperBound))
+    /// Counts in the next entries, about so many, as the model has them.
+    mutating func grow(entries: Int) -> Bool {
+        guard let range = self.tree.growing(entries: entries) else { return false }
+        for entry in self.model.entries where range.contains(entry.token) { self.tree.count(entry.fingerprint, at: entry.token) }
+        return self.tree.advanceGrowth(past: range.upperBound)
     }
 
     /// Whether the tree agrees with the model at every node of every depth.

@@ -74,7 +74,8 @@ import Versioning
     }
 
     @Test func `a folder that is not there is an error with its cause`() {
-        #expect(throws: StoreError.base(operation: "open", code: ENOENT)) { try LMDBBase(folder: "/nowhere/at/all") }
+        let cause = DiskError(operation: .list, name: "/nowhere/at/all", code: ENOENT, isFull: false)
+        #expect(throws: StoreError.disk(cause)) { try LMDBBase(folder: "/nowhere/at/all") }
     }
 
     @Test func `what was committed is there after the file is opened again`() throws {
