@@ -123,6 +123,15 @@ extension ProcessTests {
             try expectDigestVerifies(client)
         }
 
+        @Test func `a client that sends nothing for the idle time is disconnected, and by default none is`() throws {
+            let node = try NodeProcess(["--idle-timeout", "1s"])
+            let idle = try node.client()
+            #expect(try idle.ask("PING") == .simple("PONG"))
+            #expect(try idle.isAtEnd())
+            let setting = try NodeProcess().client().ask("CONFIG", "GET", "timeout")
+            #expect(setting == .array([.text("timeout"), .text("0")]))
+        }
+
         @Test func `conditions are refused where the operator says so`() throws {
             let client = try NodeProcess(["--local-conditions", "refuse"]).client()
             #expect(try client.ask("SET", "a", "1") == .ok)

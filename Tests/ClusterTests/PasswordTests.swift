@@ -37,6 +37,23 @@ extension ProcessTests {
             #expect(try client.ask("INFO", "stats").text?.contains("evicted_clients:1\r\n") == true)
         }
 
+        @Test func `a client that has not given it within 10 s is disconnected`() throws {
+            let silent = try self.node.socket()
+            let known = try self.node.client()
+            #expect(try known.ask("AUTH", "correct horse") == .ok)
+            #expect(try silent.readToEnd() == "")
+            #expect(try known.ask("PING") == .simple("PONG"))
+        }
+
+        @Test func `256 clients may be about to give it, and one more has to wait`() throws {
+            let waiting = try (0..<256).map { _ in try self.node.client() }
+            for client in waiting { #expect(try client.ask("PING").errorText?.hasPrefix("NOAUTH") == true) }
+            #expect(try self.node.socket().readToEnd() == "-ERR max number of clients reached\r\n")
+            #expect(try waiting[0].ask("AUTH", "correct horse") == .ok)
+            let next = try self.node.client()
+            #expect(try next.ask("AUTH", "correct horse") == .ok)
+        }
+
         @Test func `a wrong one is refused as Redis does, and a right one still works after it`() throws {
             let client = try self.node.client()
             let refusal = Reply.error("WRONGPASS invalid username-password pair or user is disabled.")

@@ -126,6 +126,20 @@ extension ProcessTests {
             expectOneLine(refused, naming: "none.json: there is no such file")
         }
 
+        @Test func `nobody else may read what a node stores`() throws {
+            let node = try NodeProcess()
+            #expect(try node.client().ask("SET", "a", "1") == .ok)
+            func mode(_ name: String) throws -> Int? {
+                try FileManager.default.attributesOfItem(atPath: "\(node.data)/\(name)")[.posixPermissions] as? Int
+            }
+            for folder in ["", "base", "log"] { #expect(try mode(folder) == 0o700, "\(folder)") }
+            let segments = try FileManager.default.contentsOfDirectory(atPath: "\(node.data)/log")
+            #expect(!segments.isEmpty)
+            for file in ["FORMAT", "LOCK", "base/data.mdb", "base/lock.mdb"] + segments.map({ "log/\($0)" }) {
+                #expect(try mode(file) == 0o600, "\(file)")
+            }
+        }
+
         @Test func `version prints one line`() throws {
             let version = try NodeProcess.run(["version"])
             #expect(version.ending == .exited(0))
