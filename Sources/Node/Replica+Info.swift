@@ -91,8 +91,8 @@ extension Replica {
         ]
     }
 
-    /// What INFO folds at most, for a count that is exact where not much was written lately: some milliseconds.
-    private static let infoFoldEntries = 4_000
+    /// What INFO folds at least if there is so much, for a count that is exact where not much was written lately: some milliseconds.
+    private static let infoFoldEntries = 2_500
 
     /// The count is as of the last fold: INFO waits for nothing.
     private func keyspaceFields() -> [(String, String)] {

@@ -12,12 +12,15 @@ extension Store {
     /// True where the folded digest is that of all entries.
     package var isFolded: Bool { self.frozen == nil && self.live.unfolded == 0 }
 
-    /// Folds up to `budget` entries of the live table, fewer where many that are folded already lie between them.
+    /// Folds up to `budget` entries of the live table, fewer where many that are folded already lie between them; all, where they are few
+    /// enough: while others are put, the last ones would otherwise be chased for ever.
     ///
     /// - Returns: false where a drain has to end first: what the base holds for a key is then not known to be what the digest contains.
     package func fold(budget: Int) throws(StoreError) -> Bool {
         guard self.frozen == nil else { return false }
-        var (steps, index, passes) = (min(budget, .max / Self.stepsPerFold) * Self.stepsPerFold, self.live.start(of: self.foldCursor), 0)
+        let isNearlyDone = self.live.unfolded / Self.lastBudgets <= budget
+        var steps = isNearlyDone ? .max : min(budget, .max / Self.stepsPerFold) * Self.stepsPerFold
+        var (index, passes) = (self.live.start(of: self.foldCursor), 0)
         while steps > 0, self.live.unfolded > 0 {
             if self.live.skipFolded(from: &index, steps: &steps) {
                 try self.foldEntry(at: index)
@@ -33,7 +36,9 @@ extension Store {
     }
 
     /// Folding an entry takes a lookup in the base, about as long as passing over so many slots.
-    private static let stepsPerFold = 100
+    private static let stepsPerFold = 1_000
+    /// The rest is folded at once where it is no more than so many budgets.
+    private static let lastBudgets = 4
 
     /// Folds up to `budget` entries, as long as there are few: cheap however large the table is.
     package func foldFew(budget: Int) throws(StoreError) {
