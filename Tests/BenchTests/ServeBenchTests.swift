@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Bench
@@ -98,12 +99,20 @@ import Testing
     }
 
     @Test func `nobody listening is one clear line`() async throws {
-        let server = try await ScriptedServer.start()
-        try await server.stop()
+        // A port that is bound and not listened on: nobody else can take it meanwhile.
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var (address, length) = (sockaddr_in(), socklen_t(MemoryLayout<sockaddr_in>.size))
+        (address.sin_family, address.sin_addr.s_addr) = (sa_family_t(AF_INET), UInt32(0x7f00_0001).bigEndian)
+        let isBound = withUnsafeMutableBytes(of: &address) { bytes in
+            let pointer = bytes.assumingMemoryBound(to: sockaddr.self).baseAddress!
+            return bind(descriptor, pointer, length) == 0 && getsockname(descriptor, pointer, &length) == 0
+        }
+        try #require(isBound)
         var options = ServeBenchOptions()
-        options.port = server.port
+        options.port = Int(UInt16(bigEndian: address.sin_port))
         let error = await #expect(throws: BenchError.self) { try await ServeBench.run(options) }
-        #expect(error?.description == "cannot connect to 127.0.0.1:\(server.port): Connection refused")
+        #expect(error?.description == "cannot connect to 127.0.0.1:\(options.port): Connection refused")
     }
 
     @Test func `the same seed sends the same requests`() async throws {
