@@ -59,5 +59,6 @@ need_swift
 prepare_python
 run_quietly "Linting" lint || fail 1 "the sources are not formatted as .swift-format says; \`swift format -i FILE\` does most of it"
 run_quietly "Building (the first time this takes some minutes)" swift build --build-tests "${build_flags[@]}" || fail 1 "the build failed"
+[[ -n ${1:-} ]] || run_quietly "Building the benchmarks" swift build --package-path "$repository/Benchmarks" || fail 1 "the benchmarks do not build"
 run_tests "${1:-}"
 say "Passed: build, lint and $tests tests${1:+ that match $1} ($tests_took s for the tests)."
