@@ -18,7 +18,7 @@ package final class DrainProgress: Sendable {
 
     package var entries: Int { self.stored.load(ordering: .relaxed) }
     func add(_ count: Int) { self.stored.add(count, ordering: .relaxed) }
-    func restart() { self.stored.store(0, ordering: .relaxed) }
+    func restart(at count: Int) { self.stored.store(count, ordering: .relaxed) }
 }
 
 /// What storing one entry changed below the table.
@@ -49,6 +49,9 @@ package struct Drain {
     private let digestKey: DigestKey
     private let transactionPages: Int
     private var next: Int?
+    /// Where the last transaction ended that is durable, and how many entries there were before it.
+    private var committed: (next: Int?, entries: Int)
+    private var entries = 0
     private var transaction: Transaction?
     private var pending: [DigestAdjustment] = []
 
@@ -87,9 +90,10 @@ package struct Drain {
         (self.job, self.writer, self.transactionPages) = (job, writer, transactionPages)
         self.digestKey = job.checkpoint.identity.digestKey
         self.next = job.table.firstIndex(from: Token(rawValue: 0))
+        self.committed = (self.next, 0)
     }
 
-    /// Does the next piece of work. After an error the open transaction is forgotten; `retry` begins again.
+    /// Does the next piece of work. After an error the open transaction is forgotten; `retry` begins it again.
     package mutating func step() throws(StoreError) -> Step {
         do throws(StoreError) {
             guard let next = self.next else { return try self.finish() }
@@ -108,10 +112,10 @@ package struct Drain {
         }
     }
 
-    /// Begins again from the first entry: those stored by a committed transaction are found there and cost a lookup.
+    /// Begins the transaction again that an error has ended. What committed ones changed has been reported, and must not be twice.
     package mutating func retry() {
-        self.next = self.job.table.firstIndex(from: Token(rawValue: 0))
-        self.job.progress.restart()
+        (self.next, self.entries) = self.committed
+        self.job.progress.restart(at: self.entries)
     }
 
     private mutating func begin(at token: Token) throws(StoreError) {
@@ -128,6 +132,7 @@ package struct Drain {
     private mutating func commit(_ checkpoint: Checkpoint?) throws(StoreError) -> [DigestAdjustment] {
         try self.writer.commit(checkpoint)
         self.transaction = nil
+        self.committed = (self.next, self.entries)
         defer { self.pending = [] }
         return self.pending
     }
@@ -141,6 +146,7 @@ package struct Drain {
             self.next = self.job.table.index(after: index)
             count += 1
         }
+        self.entries += count
         self.job.progress.add(count)
     }
 
@@ -148,17 +154,20 @@ package struct Drain {
         let record = slot.record!.view
         let stored = try self.writer.seek(slot.token, key: record.key)
         let old = stored?.record
-        // A transaction before a crash or a retry has stored it. One that has rotted since is stored again.
+        if slot.fold != .this { self.adjust(record, at: slot.token, below: slot.fold == .below ? old : nil) }
+        // A transaction before a crash has stored it. One that has rotted since is stored again.
         if let stored, let old, old.isSameVersion(as: record), stored.isIntact { return }
-        if slot.fold != .this {
-            let below = slot.fold == .below ? old : nil
-            self.pending.append(
-                DigestAdjustment(
-                    token: slot.token, sum: record.fingerprint(under: self.digestKey) &- (below?.fingerprint(under: self.digestKey) ?? 0),
-                    entries: below == nil ? 1 : 0, live: (record.isTombstone ? 0 : 1) - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)))
-        }
         let isNew = old == nil
         try self.writer.put(record, token: slot.token)
         self.transaction!.stored(record, isNew: isNew)
+    }
+
+    /// Notes what the digest has to take in, and what of the key it has to let go.
+    private mutating func adjust(_ record: RecordView, at token: Token, below: RecordView?) {
+        if let below, below.isSameVersion(as: record) { return }
+        self.pending.append(
+            DigestAdjustment(
+                token: token, sum: record.fingerprint(under: self.digestKey) &- (below?.fingerprint(under: self.digestKey) ?? 0),
+                entries: below == nil ? 1 : 0, live: (record.isTombstone ? 0 : 1) - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)))
     }
 }

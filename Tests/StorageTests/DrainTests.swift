@@ -144,6 +144,19 @@ import Testing
         #expect(self.sum(adjustments).digest == Digest.empty)
     }
 
+    @Test func `what a transaction before a crash has stored is counted where the digest has nothing of it`() throws {
+        let base = MemoryBase()
+        var (earlier, _) = self.makeDrain(self.makeTable(round: 1), into: base)
+        _ = try self.finish(&earlier)
+        let scan = try self.scan(base)
+        for (fold, digest) in [(Table.Fold.below, Digest.empty), (.this, .empty), (.nothing, scan.tree.root)] {
+            var (drain, _) = self.makeDrain(self.makeTable(round: 1, fold: fold), into: base)
+            let sum = self.sum(try self.finish(&drain).adjustments)
+            #expect(sum.digest == digest)
+            #expect(sum.live == (fold == .nothing ? scan.liveKeys : 0))
+        }
+    }
+
     @Test func `an empty table moves the checkpoint alone`() throws {
         let base = MemoryBase()
         var (drain, _) = self.makeDrain(Table(), into: base)
