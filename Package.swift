@@ -34,6 +34,7 @@ let package = Package(
         .target(name: "Basics"),
         .target(name: "Versioning", dependencies: ["Basics"]),
         .target(name: "Digests", dependencies: ["Basics", "CXXHash"]),
+        .target(name: "Membership", dependencies: ["Basics", "Digests"]),
         .target(name: "RESP", dependencies: ["Basics"], swiftSettings: hotPath),
         .target(
             name: "Storage",
@@ -78,6 +79,7 @@ let package = Package(
         .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
         .testTarget(name: "VersioningTests", dependencies: ["Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Basics", "TestSupport"]),
+        .testTarget(name: "MembershipTests", dependencies: ["Membership", "Digests", "Basics", "TestSupport"]),
         .testTarget(name: "RESPTests", dependencies: ["RESP", "Basics", "TestSupport"]),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Digests", "Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["Node", "RESP", "Storage", "Digests", "Versioning", "Basics", "TestSupport"]),

@@ -2,7 +2,7 @@
 ///
 /// - Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (OOPSLA 2014), as `SplitMix64`.
 /// - Note: Predictable by design. Identities and keys are drawn from the system's generator, which the caller passes.
-package struct SplitMix64: RandomNumberGenerator, Sendable {
+package struct SplitMix64: RandomNumberGenerator, Equatable, Sendable {
     private var state: UInt64
 
     package init(seed: UInt64) {
