@@ -42,6 +42,8 @@ let package = Package(
                 "Basics", "Versioning", "Digests", "CLMDB",
                 .product(name: "DequeModule", package: "swift-collections"),
             ], swiftSettings: hotPath),
+        .target(name: "AntiEntropy", dependencies: ["Basics", "Versioning", "Digests"], swiftSettings: hotPath),
+        .target(name: "PeerWire", dependencies: ["Basics", "Versioning", "Digests", "AntiEntropy"], swiftSettings: hotPath),
         .target(
             name: "Node",
             dependencies: [
@@ -80,6 +82,8 @@ let package = Package(
         .testTarget(name: "VersioningTests", dependencies: ["Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Basics", "TestSupport"]),
         .testTarget(name: "MembershipTests", dependencies: ["Membership", "Digests", "Basics", "TestSupport"]),
+        .testTarget(name: "AntiEntropyTests", dependencies: ["AntiEntropy", "Digests", "Versioning", "Basics", "TestSupport"]),
+        .testTarget(name: "PeerWireTests", dependencies: ["PeerWire", "AntiEntropy", "Digests", "Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "RESPTests", dependencies: ["RESP", "Basics", "TestSupport"]),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Digests", "Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["Node", "RESP", "Storage", "Digests", "Versioning", "Basics", "TestSupport"]),

@@ -45,4 +45,10 @@ import Testing
         for fingerprint in right { rest.subtract(fingerprint) }
         #expect(rest == a)
     }
+
+    @Test func `digests differ where any half of their sums does`() {
+        let digest = Digest(entries: 1, sum: 5)
+        #expect(digest != Digest(entries: 1, sum: 6) && digest != Digest(entries: 2, sum: 5))
+        #expect(digest != Digest(entries: 1, sum: UInt128(1) << 64 | 5))
+    }
 }

@@ -1,0 +1,178 @@
+import Basics
+import Digests
+import Versioning
+
+/// What differs between a list of the peer's and our own entries.
+extension RepairSession {
+    func isDifferent(_ own: Digest, _ theirs: UInt128) -> Bool { self.low(own.sum) != theirs }
+
+    private func low(_ sum: UInt128) -> UInt128 {
+        self.width == .full ? sum : sum & (UInt128(1) << UInt128(8 * self.width.sumByteCount) - 1)
+    }
+
+    mutating func compareSums<Reader: EntryReader>(_ comparison: Comparison, _ reader: Reader) throws(Reader.Failure) -> SessionFault? {
+        let depth = comparison.childDepth
+        let isFirst = comparison.parents.depth == 0
+        guard depth <= self.leafDepth, depth > comparison.parents.depth, comparison.childrenPerParent <= (isFirst ? 256 : 16),
+            comparison.sums.count == comparison.parents.indexes.count * comparison.childrenPerParent * self.width.sumByteCount
+        else { return .malformed }
+        if self.turn.showNodes.isEmpty { self.turn.showNodes.depth = depth }
+        guard self.turn.showNodes.depth == depth else { return .outOfOrder }
+        var offset = 0
+        for parent in comparison.parents.indexes {
+            for index in DigestNode(depth: comparison.parents.depth, index: parent).indexes(atDepth: depth) {
+                let theirs = comparison.sums.number(at: offset, byteCount: self.width.sumByteCount)
+                offset += self.width.sumByteCount
+                let node = DigestNode(depth: depth, index: index)
+                let own = try reader.digest(of: node)
+                if self.isDifferent(own, theirs) { self.descend(node, own, theirs) }
+            }
+        }
+        return nil
+    }
+
+    private mutating func descend(_ node: DigestNode, _ own: Digest, _ theirs: UInt128) {
+        if own.entries == 0 {
+            self.turn.askAll(node)
+        } else if theirs == 0 {
+            self.give(node, entries: own.entries)
+        } else if self.turn.showNodes.indexes.count < Self.maximumPlaces {
+            self.turn.showNodes.indexes.append(node.index)
+        } else {
+            self.turn.wasCut = true
+        }
+    }
+
+    /// The peer has nothing in this node, or asks for all that is there.
+    mutating func give(_ node: DigestNode, entries: UInt64) {
+        self.tally.ranges += 1
+        self.tally.onlyHere += Int(clamping: entries)
+        self.turn.giveNodes.append(node)
+    }
+
+    /// An entry as a list of leaves names it.
+    private struct Listed {
+        let place: UInt64
+        let fingerprint: UInt128
+        let stamp: Stamp
+    }
+
+    mutating func compareLeaves<Reader: EntryReader>(_ list: LeafList, _ reader: Reader) throws(Reader.Failure) -> SessionFault? {
+        let entryByteCount = self.width.entryByteCount
+        guard list.counts.count == list.leaves.indexes.count, list.counts.allSatisfy({ $0 >= 0 }),
+            list.counts.reduce(0, { $0 &+ $1 }) * entryByteCount == list.entries.count
+        else {
+            return .malformed
+        }
+        var offset = 0
+        for (leaf, count) in zip(list.leaves.indexes, list.counts) {
+            let node = DigestNode(depth: self.leafDepth, index: leaf)
+            var theirs: [(place: UInt64, fingerprint: UInt128)] = []
+            theirs.reserveCapacity(count)
+            for _ in 0..<count {
+                theirs.append(self.listed(list.entries, at: offset, in: node))
+                offset += entryByteCount
+            }
+            guard theirs.allSatisfy({ self.isPlace($0.place, in: node) }), zip(theirs, theirs.dropFirst()).allSatisfy({ $0.place <= $1.place }) else {
+                return .malformed
+            }
+            self.compare(try self.own(node, reader), theirs)
+        }
+        return nil
+    }
+
+    private func isPlace(_ place: UInt64, in node: DigestNode) -> Bool {
+        place >> UInt64(self.placeDepth - node.depth) == node.index
+    }
+
+    private func listed(_ bytes: [UInt8], at offset: Int, in node: DigestNode) -> (place: UInt64, fingerprint: UInt128) {
+        switch self.width {
+        case .short:
+            let rest = UInt64(truncatingIfNeeded: bytes.number(at: offset, byteCount: 3))
+            return (node.index << 24 | rest, bytes.number(at: offset + 3, byteCount: 3))
+        case .full:
+            return (UInt64(truncatingIfNeeded: bytes.number(at: offset, byteCount: 8)), bytes.number(at: offset + 8, byteCount: 16))
+        }
+    }
+
+    private func own<Reader: EntryReader>(_ node: DigestNode, _ reader: Reader) throws(Reader.Failure) -> [Listed] {
+        var own: [Listed] = []
+        let nameDepth = self.placeDepth
+        let isShort = self.width == .short
+        try reader.visit(node.tokens) { entry in
+            let fingerprint = isShort ? entry.fingerprint & 0xff_ffff : entry.fingerprint
+            own.append(Listed(place: entry.token.rawValue >> UInt64(64 - nameDepth), fingerprint: fingerprint, stamp: entry.stamp))
+            return true
+        }
+        return own
+    }
+
+    /// Merges two lists in the order of places. Several entries at one place are told apart by their fingerprints; what is then left over on
+    /// both sides may be different keys, so both cross and merging sorts it out.
+    private mutating func compare(_ own: [Listed], _ theirs: [(place: UInt64, fingerprint: UInt128)]) {
+        var (i, j) = (0, 0)
+        let before = self.tally.entries
+        while i < own.count || j < theirs.count {
+            let place = min(i < own.count ? own[i].place : .max, j < theirs.count ? theirs[j].place : .max)
+            let ownEnd = own[i...].firstIndex { $0.place != place } ?? own.count
+            let theirEnd = theirs[j...].firstIndex { $0.place != place } ?? theirs.count
+            let onlyOwn = own[i..<ownEnd].filter { entry in !theirs[j..<theirEnd].contains { $0.fingerprint == entry.fingerprint } }
+            let onlyTheirs = theirs[j..<theirEnd].count { entry in !own[i..<ownEnd].contains { $0.fingerprint == entry.fingerprint } }
+            self.differs(at: place, own: onlyOwn, theirs: onlyTheirs, isAlone: ownEnd - i == 1 && theirEnd - j == 1)
+            (i, j) = (ownEnd, theirEnd)
+        }
+        if self.tally.entries > before { self.tally.ranges += 1 }
+    }
+
+    private mutating func differs(at place: UInt64, own: [Listed], theirs: Int, isAlone: Bool) {
+        guard !own.isEmpty || theirs > 0 else { return }
+        let both = min(own.count, theirs)
+        self.tally.inBoth += both
+        self.tally.onlyHere += own.count - both
+        self.tally.onlyThere += theirs - both
+        guard self.purpose != .count else { return }
+        guard self.turn.wantPlaces.count + self.turn.givePlaces.count + self.turn.stamps.count < Self.maximumPlaces else {
+            self.turn.wasCut = true
+            return
+        }
+        if self.purpose == .repair, isAlone, self.width == .short {
+            self.turn.stampPlaces.append(place)
+            self.turn.stamps.append(own[0].stamp)
+            return
+        }
+        if !own.isEmpty { self.turn.givePlaces.append(self.place(place)) }
+        if theirs > 0 { self.turn.wantPlaces.append(place) }
+    }
+
+    private func place(_ index: UInt64) -> DigestNode { DigestNode(depth: self.placeDepth, index: index) }
+
+    /// The greater version crosses; where that cannot be told, both do.
+    mutating func compareStamps<Reader: EntryReader>(_ list: StampList, _ reader: Reader) throws(Reader.Failure) {
+        for (index, theirs) in zip(list.places.indexes, list.stamps) {
+            let place = DigestNode(depth: list.places.depth, index: index)
+            var own: [Stamp] = []
+            try reader.visit(place.tokens) { entry in
+                own.append(entry.stamp)
+                return true
+            }
+            let isDecided = own.count == 1 && own[0] != theirs
+            if !own.isEmpty, !isDecided || own[0] > theirs { self.turn.givePlaces.append(place) }
+            if !isDecided || own[0] < theirs { self.turn.wantPlaces.append(index) }
+        }
+    }
+}
+
+extension [UInt8] {
+    /// A number of a few bytes, most significant first.
+    ///
+    /// - Precondition: the bytes are there.
+    func number(at offset: Int, byteCount: Int) -> UInt128 {
+        var number: UInt128 = 0
+        for byte in self[offset..<offset + byteCount] { number = number << 8 | UInt128(byte) }
+        return number
+    }
+
+    mutating func append(_ number: UInt128, byteCount: Int) {
+        for byte in (0..<byteCount).reversed() { self.append(UInt8(truncatingIfNeeded: number >> UInt128(8 * byte))) }
+    }
+}

@@ -1,0 +1,29 @@
+import Digests
+import Versioning
+
+/// What one side of a gossip round says of itself. Equal summaries end the round; that is all it costs where nothing differs.
+package struct Summary: Equatable, Sendable {
+    /// A round is a question and an answer; where the answer shows that vectors differ, a closing word with the asker's.
+    package enum Part: UInt8, Equatable, Sendable {
+        case question = 1
+        case answer = 2
+        case closing = 3
+    }
+
+    package var part: Part
+    /// All entries, at the same log position as `seen`; nil while too much is unfolded.
+    package var root: Digest?
+    /// A hash of what has been seen.
+    package var seenHash: UInt64
+    /// A hash of the member table.
+    package var membersHash: UInt64
+    /// What has been seen; only where the peer is known to have another hash.
+    package var seen: Seen?
+    /// False where nothing may be concluded from `seen`: a node that joins has not got what it claims.
+    package var isComplete: Bool
+
+    package init(part: Part, root: Digest?, seenHash: UInt64, membersHash: UInt64, seen: Seen?, isComplete: Bool) {
+        (self.part, self.root, self.seenHash, self.membersHash) = (part, root, seenHash, membersHash)
+        (self.seen, self.isComplete) = (seen, isComplete)
+    }
+}

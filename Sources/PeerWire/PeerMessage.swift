@@ -1,0 +1,116 @@
+import AntiEntropy
+import Basics
+import Digests
+
+/// What one node says to another.
+package enum PeerMessage: Equatable, Sendable {
+    /// The first message of each side.
+    case hello(Hello)
+    /// The handshake has failed, and why, for the other side's operator. The connection closes.
+    case refuse(String)
+    /// A member's answer to a node that has no cluster yet: the secret that seeds tokens and fingerprints, `DigestKey.byteCount` bytes.
+    case welcome(digestKey: [UInt8])
+    /// Founding together: an offer, and the standing acceptance that answers it, in their own encoding.
+    case offer([UInt8])
+    case answer([UInt8])
+    case summary(Summary)
+    /// The member table in its own encoding.
+    case members([UInt8])
+    case push(Push)
+    /// - Parameters:
+    ///   - number: tells sessions of one connection apart, so that what is left over of one never meets the next.
+    ///   - sequence: counts the frames of one direction, so that a lost or repeated one is noticed.
+    case session(number: UInt16, sequence: UInt16, SessionMessage)
+}
+
+/// Who is there, and what it speaks.
+package struct Hello: Equatable, Sendable {
+    /// The versions of this protocol that the program speaks. Both sides use the highest that both do.
+    package static let lowestVersion: UInt8 = 1
+    package static let highestVersion: UInt8 = 1
+    package static let maximumNameBytes = 64
+    package static let maximumHostBytes = 255
+
+    package var lowest = Hello.lowestVersion
+    package var highest = Hello.highestVersion
+    /// Bits of what the program can do beyond the version; none so far. Unknown ones are ignored.
+    package var features: UInt64 = 0
+    /// `ClusterID.none` where the node belongs to none yet.
+    package var cluster: ClusterID
+    package var replica: ReplicaID
+    /// Drawn at each start: tells a node that came back from a second one with the same id, and both from ourselves.
+    package var nonce: UInt64
+    /// Counts up with each start: the newer of two statements about a member is the one to believe.
+    package var generation: UInt64
+    /// With how many others the node would found a cluster, itself included; 0 where it would not.
+    package var expected: UInt8
+    /// True where the node has no entries, and has seen none.
+    package var isEmpty: Bool
+    package var name: String
+    /// Where peers dial the node; nil where nobody can.
+    package var host: String?
+    package var port: UInt16
+
+    package init(
+        cluster: ClusterID, replica: ReplicaID, nonce: UInt64, generation: UInt64, expected: UInt8, isEmpty: Bool, name: String, host: String?,
+        port: UInt16
+    ) {
+        (self.cluster, self.replica, self.nonce, self.generation) = (cluster, replica, nonce, generation)
+        (self.expected, self.isEmpty, self.name, self.host, self.port) = (expected, isEmpty, name, host, port)
+    }
+}
+
+/// The one byte that says what a frame holds.
+enum FrameType: UInt8, CaseIterable {
+    case hello = 1
+    case refuse
+    case welcome
+    case offer
+    case answer
+    case summary
+    case members
+    case push
+    case sessionOpen = 16
+    case sessionAccept
+    case sessionRefuse
+    case sessionCompare
+    case sessionLeaves
+    case sessionWantAll
+    case sessionWant
+    case sessionStamps
+    case sessionRecords
+    case sessionHeaders
+    case sessionEndTurn
+    case sessionRoot
+    case sessionAcknowledge
+    case sessionAbort
+    /// A piece of a message that is longer than a frame; the last piece ends it.
+    case part = 40
+    case lastPart
+}
+
+/// Why a peer's bytes cannot be read. The connection closes, with this for the log.
+package enum PeerWireError: Error, Equatable, Sendable {
+    /// The first bytes are not those of a Hearsay node.
+    case notAPeer
+    case frameLength(UInt32)
+    case unknownType(UInt8)
+    case messageTooLong(limitBytes: Int)
+    /// Parts of different messages are mixed, or an empty part.
+    case misplacedPart
+    /// The frame of this type does not hold what it must.
+    case malformed(type: UInt8)
+}
+
+extension PeerWireError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .notAPeer: "it does not speak Hearsay's peer protocol"
+        case .frameLength(let length): "it sent a frame of \(length) bytes; frames have 1 to \(PeerWire.maximumFrameBytes)"
+        case .unknownType(let type): "it sent a frame of type \(type), which version \(Hello.highestVersion) of the protocol does not have"
+        case .messageTooLong(let limit): "it sent a message of over \(limit) bytes"
+        case .misplacedPart: "it mixed parts of messages"
+        case .malformed(let type): "it sent a malformed \(FrameType(rawValue: type).map { "\($0)" } ?? "unknown") frame"
+        }
+    }
+}
