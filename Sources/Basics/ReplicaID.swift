@@ -51,10 +51,20 @@ package struct ClusterID: Hashable, Sendable, CustomStringConvertible {
         self.init(high: generator.next(), low: generator.next())
     }
 
+    /// What a store has that belongs to no cluster yet.
+    package static let none = ClusterID(high: 0, low: 0)
+
+    package var isNone: Bool { self == .none }
+
     /// 32 lower-case hexadecimal digits.
     package var description: String {
         hexadecimal(self.high) + hexadecimal(self.low)
     }
+}
+
+extension ClusterID: Comparable {
+    /// Of two clusters without entries the lesser one takes in the other's nodes.
+    package static func < (left: Self, right: Self) -> Bool { (left.high, left.low) < (right.high, right.low) }
 }
 
 /// 16 lower-case hexadecimal digits, leading zeros kept.

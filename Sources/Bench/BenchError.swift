@@ -17,6 +17,17 @@ package enum BenchError: Error, Equatable, Sendable {
     case stalled(seconds: Int)
     /// Some keys could not be written before the measurement.
     case loadFailed(errors: Int, first: String)
+    /// A folder could not be made, or a program not be started.
+    case cannotPrepare(what: String, reason: String)
+    /// A node of the bench ended, or did not answer.
+    case nodeFailed(name: String, lastLine: String)
+    /// The node did not dial within this time.
+    case neverConnected(seconds: Int)
+    /// The nodes did not become equal, and nothing has changed on either for this long.
+    case neverEqual(first: String, second: String, seconds: Int)
+    /// Both nodes have the same entries, and not as many as were written.
+    case wrongCount(digest: String, expected: Int)
+    case rawPutsFailed(reason: String)
 }
 
 extension BenchError: CustomStringConvertible {
@@ -34,6 +45,12 @@ extension BenchError: CustomStringConvertible {
         case .unexpectedReply(let request, let reply): "\(request) was answered by \(reply)"
         case .stalled(let seconds): "no reply on any connection for \(seconds) s"
         case .loadFailed(let errors, let first): "loading failed: \(errors) errors, the first: \(first)"
+        case .cannotPrepare(let what, let reason): "cannot prepare \(what): \(reason)"
+        case .nodeFailed(let name, let lastLine): "node \(name) failed: \(lastLine)"
+        case .neverConnected(let seconds): "the nodes did not connect within \(seconds) s"
+        case .neverEqual(let first, let second, let seconds): "the nodes stand at \(first) and \(second), and nothing has changed for \(seconds) s"
+        case .wrongCount(let digest, let expected): "both nodes stand at \(digest), which is not the \(expected) entries that were written"
+        case .rawPutsFailed(let reason): "measuring LMDB failed: \(reason)"
         }
     }
 }

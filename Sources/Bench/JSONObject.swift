@@ -9,6 +9,9 @@ struct JSONObject {
     mutating func add(_ name: String, _ value: UInt64) { self.addRaw(name, String(value)) }
     mutating func add(_ name: String, _ value: Bool) { self.addRaw(name, value ? "true" : "false") }
     mutating func add(_ name: String, _ value: Double, decimals: Int) { self.addRaw(name, fixed(value, decimals: decimals)) }
+    mutating func add(_ name: String, _ values: [Double], decimals: Int) {
+        self.addRaw(name, "[\(values.map { fixed($0, decimals: decimals) }.joined(separator: ","))]")
+    }
     mutating func add(_ name: String, _ value: String) { self.addRaw(name, Self.quoted(value)) }
     mutating func add(_ name: String, _ values: [String]) { self.addRaw(name, "[\(values.map(Self.quoted).joined(separator: ","))]") }
     mutating func add(_ name: String, _ value: JSONObject) { self.addRaw(name, value.text) }

@@ -115,6 +115,8 @@ final class LoadConnection: ChannelInboundHandler {
         switch run.plan.work {
         case .everyKeyOnce:
             for number in granted { self.batch.append(.set, key: UInt64(number), values: &self.generator) }
+        case .each(let keys):
+            for number in granted { self.batch.append(.set, key: keys[number], values: &self.generator) }
         case .mix(let getThreshold):
             for _ in granted {
                 let kind = self.generator.next() >> 32 < getThreshold ? RequestKind.get : .set

@@ -6,6 +6,8 @@ struct PhasePlan: Sendable {
     enum Work: Equatable, Sendable {
         /// One SET for each key from 0 on.
         case everyKeyOnce
+        /// One SET for each of these keys, in their order.
+        case each([UInt64])
         /// Keys drawn uniformly; a request is a GET if a drawn 32-bit number is below the threshold.
         case mix(getThreshold: UInt64)
 

@@ -15,37 +15,62 @@ package enum ServeBench {
         _ options: ServeBenchOptions, progress: @escaping @Sendable (String) -> Void = { _ in }
     ) async throws(BenchError) -> ServeBenchReport {
         try options.validate()
+        return try await Self.withLoop(options) { loop in try await Self.measure(options, on: loop, progress: progress) }
+    }
+
+    /// Writes some keys once, as fast as it goes; any error reply is a failure.
+    static func write(
+        _ work: PhasePlan.Work, count: Int, _ options: ServeBenchOptions, progress: @escaping @Sendable (String) -> Void
+    ) async throws(BenchError) {
+        try options.validate()
+        guard count > 0 else { return }
+        try await Self.withLoop(options) { loop in
+            let fleet = try await loop.submit { NIOLoopBound(Fleet(options), eventLoop: loop) }.get()
+            try await Self.connect(options, on: loop, fleet: fleet)
+            _ = try await Self.load(.writing(work, count: count, options), on: loop, fleet: fleet, progress: progress)
+        }
+    }
+
+    /// Runs the body with a loop of its own, and closes every connection that is open after it.
+    private static func withLoop<Result: Sendable>(
+        _ options: ServeBenchOptions, _ body: @Sendable (any EventLoop) async throws -> Result
+    ) async throws(BenchError) -> Result {
         try DescriptorLimit.makeRoom(forConnections: options.connectionCount)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let outcome = await Self.measure(options, on: group.next(), progress: progress)
-        // Closes every connection that is still open. It fails only if the group is shut down twice.
+        let outcome: Swift.Result<Result, BenchError>
+        do {
+            outcome = .success(try await body(group.next()))
+        } catch let error as BenchError {
+            outcome = .failure(error)
+        } catch {
+            outcome = .failure(.connectionFailed(reason: "\(error)"))
+        }
+        // It fails only if the group is shut down twice.
         try? await group.shutdownGracefully()
         return try outcome.get()
     }
 
     private static func measure(
         _ options: ServeBenchOptions, on loop: any EventLoop, progress: @escaping @Sendable (String) -> Void
-    ) async -> Result<ServeBenchReport, BenchError> {
-        do {
-            let fleet = try await loop.submit { NIOLoopBound(Fleet(options), eventLoop: loop) }.get()
-            progress("connecting to \(options.address)")
-            try await Self.connect(options, on: loop, fleet: fleet)
-            var loaded: PhaseResult?
-            if options.load {
-                let result = try await Self.run(.load(options), on: loop, fleet: fleet, progress: progress)
-                if let first = result.tally.errors.kinds.first {
-                    throw BenchError.loadFailed(errors: result.tally.errors.total, first: first.text)
-                }
-                loaded = result
-            }
-            let measured = try await Self.run(.measured(options), on: loop, fleet: fleet, progress: progress)
-            let idleClosedCount = try await loop.submit { fleet.value.idleWatch.closedCount }.get()
-            return .success(ServeBenchReport(options: options, load: loaded, measured: measured, idleClosedCount: idleClosedCount))
-        } catch let error as BenchError {
-            return .failure(error)
-        } catch {
-            return .failure(.connectionFailed(reason: "\(error)"))
+    ) async throws -> ServeBenchReport {
+        let fleet = try await loop.submit { NIOLoopBound(Fleet(options), eventLoop: loop) }.get()
+        progress("connecting to \(options.address)")
+        try await Self.connect(options, on: loop, fleet: fleet)
+        var loaded: PhaseResult?
+        if options.load {
+            loaded = try await Self.load(.writing(.everyKeyOnce, count: options.keys, options), on: loop, fleet: fleet, progress: progress)
         }
+        let measured = try await Self.run(.measured(options), on: loop, fleet: fleet, progress: progress)
+        let idleClosedCount = try await loop.submit { fleet.value.idleWatch.closedCount }.get()
+        return ServeBenchReport(options: options, load: loaded, measured: measured, idleClosedCount: idleClosedCount)
+    }
+
+    private static func load(
+        _ plan: PhasePlan, on loop: any EventLoop, fleet: NIOLoopBound<Fleet>, progress: @escaping @Sendable (String) -> Void
+    ) async throws -> PhaseResult {
+        let result = try await Self.run(plan, on: loop, fleet: fleet, progress: progress)
+        if let first = result.tally.errors.kinds.first { throw BenchError.loadFailed(errors: result.tally.errors.total, first: first.text) }
+        return result
     }
 
     /// Opens the connections one after the other, which bounds what a node must accept at once.
@@ -144,12 +169,11 @@ extension PhasePlan {
     private static let loadWriteBytes = 16 * 1024
     private static let loadPipelineRange = 1...128
 
-    /// Every key once. The node's time is not the question here, so the pipeline is as deep as `loadWriteBytes` allows.
-    fileprivate static func load(_ options: ServeBenchOptions) -> PhasePlan {
+    /// So many keys, each once. The node's time is not the question here, so the pipeline is as deep as `loadWriteBytes` allows.
+    fileprivate static func writing(_ work: Work, count: Int, _ options: ServeBenchOptions) -> PhasePlan {
         let fitting = Self.loadWriteBytes / RequestBatch(keyPrefix: options.keyPrefix, valueBytes: options.valueBytes).longestRequestBytes
         let pipeline = min(max(fitting, Self.loadPipelineRange.lowerBound), Self.loadPipelineRange.upperBound)
-        return PhasePlan(
-            name: "load", work: .everyKeyOnce, limit: .requests(options.keys), pipeline: pipeline, asksForDigests: false, options: options)
+        return PhasePlan(name: "load", work: work, limit: .requests(count), pipeline: pipeline, asksForDigests: false, options: options)
     }
 
     fileprivate static func measured(_ options: ServeBenchOptions) -> PhasePlan {

@@ -183,7 +183,7 @@ final class DigestAsker: ChannelInboundHandler {
 
 extension ByteBuffer {
     /// Appends a request as RESP has it: an array of bulk strings.
-    fileprivate mutating func writeRequest(_ words: [[UInt8]]) {
+    mutating func writeRequest(_ words: [[UInt8]]) {
         self.writeString("*\(words.count)\r\n")
         for word in words {
             self.writeString("$\(word.count)\r\n")

@@ -17,6 +17,8 @@ package final class Job {
         case randomKey
         /// FLUSHALL and FLUSHDB: a tombstone for every key that is older than the command.
         case flush
+        /// HEARSAY REPAIR and DIFF: a session with a peer.
+        case peers
     }
 
     let kind: Kind
@@ -35,6 +37,14 @@ package final class Job {
     fileprivate init(_ kind: Kind, pattern: GlobPattern? = nil, cutoff: UInt64 = 0, from cursor: Token = Token(rawValue: 0)) {
         (self.kind, self.cutoff, self.cursor, self.origin) = (kind, cutoff, cursor, cursor)
         self.page = Replica.KeyPage(entries: Replica.sliceEntries, pattern: pattern)
+    }
+
+    /// HEARSAY REPAIR and DIFF.
+    fileprivate var request: PeerRequestJob?
+
+    convenience init(request: PeerRequestJob) {
+        self.init(.peers)
+        self.request = request
     }
 
     /// The log was cut back to before something that it has written or that its answer shows.
@@ -81,6 +91,7 @@ extension Replica {
         case .keys: return try self.advanceKeys(job, &writer)
         case .randomKey: return try self.advanceRandomKey(job, &writer)
         case .flush: return try self.advanceFlush(job, at: moment, &writer)
+        case .peers: return self.advance(job.request!, at: moment, &writer)
         }
     }
 

@@ -112,7 +112,7 @@ extension Replica {
             ("digest_leaf_bits", "\(self.store.leafBits)"), ("damaged_entries", "\(self.store.counters.damagedEntries)"),
             ("damaged_reads", "\(self.store.counters.damagedReads)"), ("local_conditions", "\(self.statistics.localConditions)"),
             ("refused_conditions", "\(self.statistics.refusedConditions)"),
-        ]
+        ] + self.peerFields()
     }
 
     /// What a person wants to know at a glance.
@@ -124,7 +124,7 @@ extension Replica {
         let damage = self.store.counters.damagedEntries + self.store.counters.damagedReads
         let lines = [
             "node        \(identity.replica), up \(around.uptimeSeconds) s, process \(around.processID), version \(programVersion)",
-            "cluster     \(identity.cluster), 1 member",
+            "cluster     \(self.clusterText)",
             "data        \(around.folder), \(humanBytes(statistics?.usedBytes ?? 0)) in LMDB, \(humanBytes(self.store.head - self.store.drainedPosition)) in the log",
             "durability  \(self.store.configuration.durability.rawValue), slowest sync \(around.slowestSyncMicroseconds) us",
             "keys        \(self.store.liveKeys) counted, \(self.store.live.unfolded + (self.store.frozen?.table.count ?? 0)) entries not counted yet",
@@ -134,7 +134,7 @@ extension Replica {
             "damage      \(damage == 0 ? "none known" : "\(self.store.counters.damagedEntries) entries at start, \(self.store.counters.damagedReads) reads since")",
         ]
         let failure = self.store.drainFailure.map { ["attention   drains fail, writes will be refused: \($0)"] } ?? []
-        return (lines + failure).joined(separator: "\n") + "\n"
+        return (lines + self.peerLines(at: now) + failure).joined(separator: "\n") + "\n"
     }
 }
 

@@ -19,6 +19,9 @@ extension Replica {
         switch call.subcommand {
         case .hearsayDigest: return self.begin(.digest)
         case .hearsayVerify: return self.begin(.verify)
+        case .hearsayMembers: self.members(call, &writer)
+        case .hearsayDiff: return self.beginDiff(call, &writer)
+        case .hearsayRepair: return self.beginRepair(call, &writer)
         case .hearsayStatus: writer.verbatim(self.statusText(at: call.moment.now))
         default: Command.hearsay.writeHelp(to: &writer)
         }
@@ -76,6 +79,9 @@ extension Replica {
             return writer.error("ERR", "CONFIG SET failed (possibly related to argument '\(name)') - \(problem)")
         }
         self.configuration = changed
+        self.peers?.rounds.interval = changed.gossipInterval
+        self.peers?.rounds.idleInterval = changed.gossipIdleInterval
+        self.peers?.rounds.fanout = changed.fanout
         writer.ok()
     }
 }
@@ -86,6 +92,9 @@ enum Setting: String, CaseIterable {
     case appendSync = "appendfsync"
     case databases
     case durability
+    case fanout
+    case gossipIdleInterval = "gossip-idle-interval"
+    case gossipInterval = "gossip-interval"
     case localConditions = "local-conditions"
     case maximumClientMemory = "maxmemory-clients"
     case maximumClients = "maxclients"
@@ -104,6 +113,9 @@ enum Setting: String, CaseIterable {
         case .appendSync: store.durability == .always ? "always" : "everysec"
         case .databases: "1"
         case .durability: store.durability.rawValue
+        case .fanout: "\(configuration.fanout)"
+        case .gossipIdleInterval: "\(configuration.gossipIdleIntervalMilliseconds)"
+        case .gossipInterval: "\(configuration.gossipIntervalMilliseconds)"
         case .localConditions: configuration.localConditions.rawValue
         case .maximumClientMemory: "\(configuration.maximumClientMemoryBytes)"
         case .maximumClients: "\(configuration.maximumClients)"
@@ -127,6 +139,9 @@ enum Setting: String, CaseIterable {
                 return "argument must be one of: allow, refuse"
             }
             configuration.localConditions = choice
+        case .fanout: return Self.read(value, 1...64) { configuration.fanout = $0 }
+        case .gossipInterval: return Self.read(value, 10...60_000) { configuration.gossipIntervalMilliseconds = $0 }
+        case .gossipIdleInterval: return Self.read(value, 10...600_000) { configuration.gossipIdleIntervalMilliseconds = $0 }
         case .timeout:
             return Self.read(value, 0...Int64(Int32.max)) { configuration.idleTimeoutSeconds = $0 }
         case .maximumClients:

@@ -28,13 +28,52 @@ package final class Replica {
     /// CLIENT KILL has named clients that the driver has not been told of.
     var hasKilled = false
     var startedAt: Instant
+    /// Nil for a node that was started to be alone.
+    var peers: PeerSet?
+    /// What made it impossible to keep what peers have agreed on: the process must stop.
+    package internal(set) var peerFailure: StoreError?
+    var lastTick: Instant
 
     package init(
         store: Store, configuration: ReplicaConfiguration, randomSeed: UInt64, startedAt: Instant, surroundings: @escaping () -> Surroundings
     ) {
         (self.store, self.configuration, self.surroundings) = (store, configuration, surroundings)
         self.clock = HybridLogicalClock(replica: store.identity.replica, startingAt: store.greatestStamp)
-        (self.random, self.startedAt) = (SplitMix64(seed: randomSeed), startedAt)
+        (self.random, self.startedAt, self.lastTick) = (SplitMix64(seed: randomSeed), startedAt, startedAt)
+    }
+
+    /// Begins to look for the others.
+    ///
+    /// - Parameter generator: draws what the node would found a cluster with; production passes the system's.
+    package func startPeers(_ configuration: PeerConfiguration, at now: Instant, using generator: inout some RandomNumberGenerator) {
+        precondition(self.peers == nil, "peers were started already")
+        self.peers = PeerSet(configuration, self.configuration, store: self.store, at: now, using: &generator)
+        self.perform(self.peers!.dialer.handle(.started, at: now))
+        for address in self.peers!.table.addresses { self.perform(self.peers!.dialer.handle(.learned(address), at: now)) }
+    }
+
+    package var hasPeers: Bool { self.peers != nil }
+    package var peerLinks: [PeerLink] { self.peers?.links ?? [] }
+
+    /// What the driver has to do for the peers' sake, each once.
+    package func takePeerRequests() -> [PeerRequest] {
+        guard self.peers != nil, !self.peers!.requests.isEmpty else { return [] }
+        defer { self.peers!.requests.removeAll() }
+        return self.peers!.requests
+    }
+
+    /// The log was cut back to `origin`: nothing that depended on it may leave.
+    package func appendFailed(from origin: LogPosition, at now: Instant) throws(StoreError) {
+        if self.peers != nil {
+            self.peers!.unsynced.removeAll { $0.batch.position >= origin }
+            self.peers!.rumors.logWasCut(back: origin)
+            // A session has merged what is gone, or its frames say so.
+            for link in self.peers!.links where link.exchange != nil || link.output.isCut(back: origin) {
+                self.close(link, because: "this node's disk is full")
+                link.output = PeerOutput()
+            }
+        }
+        try self.store.appendFailed(from: origin)
     }
 
     /// The time of a burst: the monotonic clock, and the wall clock as the system believes it.
@@ -100,6 +139,11 @@ package final class Replica {
             if command == .exec { session.endTransaction() }
             return .answered(dependsOn: 0)
         }
+        if let reason = self.loadingReason, !self.worksWhileLoading(command, arguments) {
+            self.refuse(session)
+            writer.error("LOADING", reason)
+            return .answered(dependsOn: 0)
+        }
         if session.transaction != nil, !Self.runsInsideTransaction(command) {
             self.queue(command, arguments, session, &writer)
             return .answered(dependsOn: 0)
@@ -132,6 +176,11 @@ package final class Replica {
         case .command, .config, .client, .hearsay: return self.hasSubcommand(command, arguments, &writer)
         default: return true
         }
+    }
+
+    private func worksWhileLoading(_ command: Command, _ arguments: Arguments) -> Bool {
+        let traits = arguments.count > 1 ? command.subcommand(named: arguments[1])?.traits ?? command.traits : command.traits
+        return traits.flags.contains(.loading)
     }
 
     private func hasSubcommand(_ command: Command, _ arguments: Arguments, _ writer: inout ReplyWriter) -> Bool {
@@ -218,12 +267,17 @@ package final class Replica {
 
     /// Prepares a burst: says how much may be written, and whose turn the digest is.
     package func beginTick(at now: Instant) {
+        self.lastTick = now
         self.store.replenish(at: now)
         self.store.holdsFreeze = self.digestTurn.isOn(jobs: self.digestJobs, isDraining: self.store.frozen != nil, at: now)
     }
 
     /// Ends a burst.
-    package func endTick(at now: Instant) -> [Store.Action] { self.store.endTick(at: now) }
+    package func endTick(at now: Instant) -> [Store.Action] {
+        let actions = self.store.endTick(at: now)
+        for case .append(let batch) in actions { self.noteBatch(batch) }
+        return actions
+    }
 
     /// True where `tendDigest` has something to do: leaves to make more, or entries to fold.
     package var wantsTending: Bool {

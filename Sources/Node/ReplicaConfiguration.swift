@@ -21,8 +21,15 @@ package struct ReplicaConfiguration: Sendable {
     /// What the buffers of all clients may hold together, in bytes.
     package var maximumClientMemoryBytes = 256 << 20
     package var syncIntervalMilliseconds = 100
+    /// How often to compare with other nodes while something changes, what that grows to while nothing does, and with how many at a time.
+    package var gossipIntervalMilliseconds = 200
+    package var gossipIdleIntervalMilliseconds = 5_000
+    package var fanout = 3
 
     package init() {}
+
+    var gossipInterval: Duration { .milliseconds(self.gossipIntervalMilliseconds) }
+    var gossipIdleInterval: Duration { .milliseconds(self.gossipIdleIntervalMilliseconds) }
 }
 
 /// What lies around a replica and shows in INFO and STATUS: the driver knows it.

@@ -11,7 +11,7 @@ package enum Subcommand: UInt8, CaseIterable, Sendable {
     case commandInfo, commandList, commandDocs, commandCount, commandGetKeys, commandHelp
     case configGet, configSet, configResetStatistics, configHelp
     case clientID, clientInfo, clientList, clientGetName, clientSetName, clientSetInfo, clientKill, clientHelp
-    case hearsayStatus, hearsayDigest, hearsayVerify, hearsayHelp
+    case hearsayStatus, hearsayDigest, hearsayVerify, hearsayMembers, hearsayDiff, hearsayRepair, hearsayHelp
 }
 
 extension Command {

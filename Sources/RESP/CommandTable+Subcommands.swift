@@ -109,6 +109,21 @@ extension CommandTable {
             "hearsay|verify", arity: 2, flags: [.admin, .noScript, .noMulti],
             group: .hearsay, since: "0.1.0",
             summary: "Recomputes the digest from a scan of all entries and compares", complexity: "O(n), n = entries"),
+        .hearsayMembers: CommandSpecification(
+            "hearsay|members", arity: 2, flags: [.loading, .stale],
+            group: .hearsay, since: "0.2.0", tips: ["nondeterministic_output"],
+            summary: "Lists the members that this node knows: address, link, whether their roots are equal", complexity: "O(n), n = members"),
+        .hearsayDiff: CommandSpecification(
+            "hearsay|diff", arity: -3, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.2.0", tips: ["nondeterministic_output"],
+            syntax: "member [LIMIT count]",
+            summary: "Shows keys that differ from a member's: both versions, and who is ahead; changes nothing",
+            complexity: "O(d log n), d = entries that differ"),
+        .hearsayRepair: CommandSpecification(
+            "hearsay|repair", arity: -3, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.2.0", tips: ["nondeterministic_output"],
+            syntax: "member [DRYRUN]",
+            summary: "Exchanges with a member what differs, or only counts it", complexity: "O(d log n), d = entries that differ"),
         .hearsayHelp: CommandSpecification(
             "hearsay|help", arity: 2, flags: [.loading, .stale],
             group: .hearsay, since: "0.1.0",

@@ -41,6 +41,13 @@ final class CoreLoop {
     /// … and those with a command that takes several slices.
     var working: [ClientConnection] = []
     private var resuming: [ClientConnection] = []
+    /// In the order in which they were made.
+    var peerConnections: [PeerConnection] = []
+    /// Why connections to peers were last closed, by peer.
+    var toldReasons: [String: String] = [:]
+    /// When the next line about a connection that others made may be logged, and how many there would have been since the last.
+    var callersToldFrom = Instant(nanoseconds: 0)
+    var untoldCallers = 0
     var meters = LoopMeters()
     private(set) var stopping: EventLoopPromise<Void>?
 
@@ -87,6 +94,7 @@ final class CoreLoop {
 
     private func endTick() {
         let isWorking = self.runJobs()
+        self.tendPeers()
         self.tendDigest()
         for action in self.replica.endTick(at: self.moment.now) {
             switch action {
@@ -99,6 +107,7 @@ final class CoreLoop {
         let flushing = self.toFlush
         self.toFlush = []
         for client in flushing { client.flush() }
+        self.servePeers()
         self.closeKilled()
         self.isInTick = false
         self.scheduleWake(isWorking: isWorking)
@@ -134,11 +143,11 @@ final class CoreLoop {
     /// Sets the one timer: a task that is executed at once would keep the loop from its sockets, so even working jobs wait a little.
     private func scheduleWake(isWorking: Bool) {
         var delay: Duration?
-        if isWorking {
+        if isWorking || self.replica.wantsPeerTick {
             delay = .microseconds(20)
         } else if !self.parked.isEmpty || !self.working.isEmpty || !self.resuming.isEmpty || self.replica.wantsTending {
             delay = .milliseconds(1)
-        } else if let deadline = self.replica.store.deadline {
+        } else if let deadline = [self.replica.store.deadline, self.replica.peerDeadline].compactMap(\.self).min() {
             delay = max(deadline.since(self.moment.now), .milliseconds(1))
         }
         guard let delay else { return }
@@ -174,11 +183,12 @@ final class CoreLoop {
         case .synced(let position, let took):
             store.wrote(through: max(position, store.written))
             store.synced(through: position)
+            self.replica.pushSynced()
             self.meters.synced(took)
         case .failed(let origin, let cause):
             self.logger.warning("writes are refused: the log cannot be extended", metadata: ["cause": "\(cause)"])
             for client in self.waiting + self.working { client.failReplies(from: origin) }
-            self.guarded { () throws(StoreError) in try store.appendFailed(from: origin) }
+            self.guarded { () throws(StoreError) in try self.replica.appendFailed(from: origin, at: self.moment.now) }
         case .broken(let error):
             self.fail(.disk(error))
         }
@@ -205,13 +215,13 @@ final class CoreLoop {
     }
 
     /// Runs what may find the base broken, which ends the process.
-    private func guarded(_ body: () throws(StoreError) -> Void) {
+    func guarded(_ body: () throws(StoreError) -> Void) {
         do throws(StoreError) { try body() } catch { self.fail(error) }
     }
 
     /// A disk that fails cannot be trusted with another write, nor with a retry: after a failed sync the system may report success for
     /// pages that it has dropped.
-    private func fail(_ error: StoreError) -> Never {
+    func fail(_ error: StoreError) -> Never {
         self.logger.critical("stopping: storage failed", metadata: ["cause": "\(error)"])
         exitProcess(.inputOutput)
     }

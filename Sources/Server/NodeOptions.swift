@@ -1,3 +1,4 @@
+import Membership
 import Node
 import Storage
 
@@ -11,6 +12,13 @@ package struct NodeOptions: Sendable {
     package var replica = ReplicaConfiguration()
     package var dropsDamagedLog = false
     package var allowsInsecureListen = false
+    /// Where other nodes connect; nil where none can.
+    package var peerHost: String?
+    package var peerPort = 7_380
+    package var peers = PeerConfiguration()
+
+    /// True where the node is part of a set, or may become so.
+    package var hasPeers: Bool { self.peerHost != nil || self.peers.awaitsOthers }
 
     package init(folder: String) { self.folder = folder }
 
@@ -19,11 +27,21 @@ package struct NodeOptions: Sendable {
 
     /// Checks what belongs together.
     package func validate() throws(NodeFailure) {
-        let isLoopback = self.host == "localhost" || self.host == "::1" || self.host.hasPrefix("127.")
-        if !isLoopback, self.replica.password == nil, !self.allowsInsecureListen {
+        if !Self.isLoopback(self.host), self.replica.password == nil, !self.allowsInsecureListen {
             throw NodeFailure(
                 .refused,
                 "refusing to listen on \(self.host) without a password: add --password-file FILE, or --insecure-listen to let everybody in")
         }
+        if let peerHost, !Self.isLoopback(peerHost), !self.allowsInsecureListen {
+            throw NodeFailure(
+                .refused,
+                "refusing to listen for peers on \(peerHost): whoever reaches that port can join; add --insecure-listen if the network keeps others out"
+            )
+        }
+        if self.peers.expected > 1, self.peers.seeds.isEmpty, self.peerHost == nil {
+            throw NodeFailure(.usage, "--expect \(self.peers.expected) without --peer-listen or --seed: no other node can be met")
+        }
     }
+
+    private static func isLoopback(_ host: String) -> Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
 }

@@ -1,6 +1,7 @@
 import Basics
 import Glibc
 import Logging
+import Membership
 import NIOCore
 import NIOPosix
 import Node
@@ -30,21 +31,48 @@ package struct NodeService: Service {
         } catch {
             throw NodeFailure(.unavailable, "cannot listen on \(self.options.host):\(self.options.port): \(describe(error))")
         }
+        let peerListener = try await self.listenForPeers(started, group)
         self.logOpening(opened)
         let port = listener.localAddress?.port ?? self.options.port
-        try await started.ready(port: port)
-        self.logger.info("ready", metadata: ["listen": "\(self.options.host):\(port)", "data": "\(self.options.folder)"])
+        try await started.ready(port: port, peers: self.peerConfiguration(boundTo: peerListener))
+        var places: Logger.Metadata = ["listen": "\(self.options.host):\(port)", "data": "\(self.options.folder)"]
+        if let peerHost = self.options.peerHost { places["peers"] = "\(peerHost):\(peerListener?.localAddress?.port ?? 0)" }
+        self.logger.info("ready", metadata: places)
         try? await gracefulShutdown()
         self.logger.info("stopping")
         try await listener.close()
+        try await peerListener?.close()
         try await started.stop()
         try await group.shutdownGracefully()
         self.logger.info("stopped")
     }
 
+    private func listenForPeers(_ started: RunningNode, _ group: MultiThreadedEventLoopGroup) async throws -> (any Channel)? {
+        guard let host = self.options.peerHost else { return nil }
+        do {
+            return try await started.listenForPeers(on: host, self.options.peerPort, group)
+        } catch {
+            throw NodeFailure(.unavailable, "cannot listen for peers on \(host):\(self.options.peerPort): \(describe(error))")
+        }
+    }
+
+    /// What peers are told to dial: what was asked for, or where we listen, unless that is every address.
+    private func peerConfiguration(boundTo listener: (any Channel)?) -> PeerConfiguration? {
+        guard self.options.hasPeers else { return nil }
+        var configuration = self.options.peers
+        if configuration.advertised == nil, let host = self.options.peerHost, !["0.0.0.0", "::"].contains(host),
+            let port = listener?.localAddress?.port
+        {
+            configuration.advertised = try? PeerAddress(host: host, port: UInt16(clamping: port))
+        }
+        configuration.nonce = UInt64.random(in: 1 ... .max)
+        configuration.generation = SystemClock.wall().milliseconds
+        return configuration
+    }
+
     private func logOpening(_ opened: OpenedNode) {
         let report = opened.report
-        if report.isNew {
+        if report.isNew, opened.identity.isFounded {
             self.logger.info("founded a new cluster", metadata: ["cluster": "\(opened.identity.cluster)", "replica": "\(opened.identity.replica)"])
         }
         if let damage = report.droppedDamage {
@@ -77,7 +105,8 @@ private struct OpenedNode: @unchecked Sendable {  // The store goes to the loop'
         let base = try LMDBBase(folder: folder.baseFolder)
         var generator = SystemRandomNumberGenerator()
         let (store, report) = try Store.open(
-            disk: disk, base: base, configuration: options.store, dropsDamagedLog: options.dropsDamagedLog, using: &generator)
+            disk: disk, base: base, configuration: options.store, dropsDamagedLog: options.dropsDamagedLog,
+            founds: !options.peers.awaitsOthers, using: &generator)
         return OpenedNode(folder: folder, disk: disk, base: base, store: store, report: report)
     }
 }
@@ -139,11 +168,29 @@ private final class RunningNode: Sendable {
             .bind(host: host, port: port).get()
     }
 
+    func listenForPeers(on host: String, _ port: Int, _ group: MultiThreadedEventLoopGroup) async throws -> any Channel {
+        let core = self.core
+        return try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 128)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.writeBufferWaterMark, value: CoreLoop.peerWaterMark)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(PeerConnection(core: core.value, dialed: nil))
+                }
+            }
+            .bind(host: host, port: port).get()
+    }
+
     /// The node can be used: a first tick starts what the replay left to do.
-    func ready(port: Int) async throws {
+    func ready(port: Int, peers: PeerConfiguration?) async throws {
         try await self.loop.submit {
             self.port.value = port
-            self.core.value.beginTickIfNeeded()
+            let core = self.core.value
+            core.beginTickIfNeeded()
+            var generator = SystemRandomNumberGenerator()
+            if let peers { core.replica.startPeers(peers, at: core.moment.now, using: &generator) }
         }.get()
     }
 

@@ -13,6 +13,13 @@ package struct Identity: Equatable, Sendable {
         (self.cluster, self.digestKey, self.replica) = (cluster, digestKey, replica)
     }
 
+    /// An identity without a cluster: the digest key stands for none, and is replaced by the cluster's before the first write.
+    package init(unfoundedUsing generator: inout some RandomNumberGenerator) {
+        self.init(cluster: .none, digestKey: DigestKey(using: &generator), replica: ReplicaID(using: &generator))
+    }
+
+    package var isFounded: Bool { !self.cluster.isNone }
+
     /// Founds a cluster of one.
     package init(using generator: inout some RandomNumberGenerator) {
         self.init(cluster: ClusterID(using: &generator), digestKey: DigestKey(using: &generator), replica: ReplicaID(using: &generator))
@@ -28,9 +35,13 @@ package struct Checkpoint: Equatable, Sendable {
     /// The greatest stamp time in the log before `position`, or in LMDB.
     package var greatestStamp: UInt64
     package var seen: Seen
+    /// Values of control keys; in LMDB each is an item of its own beside the checkpoint's.
+    package var control: [ControlKey: [UInt8]] = [:]
 
-    package init(identity: Identity, position: LogPosition = 0, greatestStamp: UInt64 = 0, seen: Seen = Seen()) {
-        (self.identity, self.position, self.greatestStamp, self.seen) = (identity, position, greatestStamp, seen)
+    package init(
+        identity: Identity, position: LogPosition = 0, greatestStamp: UInt64 = 0, seen: Seen = Seen(), control: [ControlKey: [UInt8]] = [:]
+    ) {
+        (self.identity, self.position, self.greatestStamp, self.seen, self.control) = (identity, position, greatestStamp, seen, control)
     }
 }
 

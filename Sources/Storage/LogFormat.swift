@@ -118,6 +118,17 @@ package struct Batch: Sendable {
     /// The number of cuts before it was sealed.
     let epoch: UInt64
 
+    /// Visits the entries among the records, in the order in which they were put.
+    package func forEachEntry(_ body: (_ frame: UnsafeRawBufferPointer, _ record: RecordView) -> Void) {
+        for (index, slice) in self.slices.enumerated() {
+            var rest = UnsafeRawBufferPointer(rebasing: slice.bytes[(index == 0 ? BatchHeader.byteCount : 0)...])
+            while let frame = RecordLayout.firstFrame(in: rest) {
+                if frame[4] == RecordType.entry.rawValue { body(frame, RecordView(trustedFrame: frame.baseAddress!)) }
+                rest = UnsafeRawBufferPointer(rebasing: rest[frame.count...])
+            }
+        }
+    }
+
     /// Where a failed append of this batch must cut the log back to: before the segment that the batch would have begun.
     package var origin: LogPosition { self.segment?.position ?? self.position }
 }

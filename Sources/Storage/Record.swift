@@ -26,7 +26,7 @@ package struct VersionHeader: Equatable, Sendable {
 /// The layout of one entry, the same bytes in the log, in the table and, but for frame and key, as LMDB's value. Little endian.
 ///
 ///     frame    0  u32 length of the whole record, this field included
-///              4  u8  record type (1 entry)      5  u8 0
+///              4  u8  record type (1 entry)      5  u8 how it is replayed: `FrameFlags`
 ///              6  u16 key length
 ///     key      8  ...
 ///     header   0  u64 checksum: XXH3-64 of all that follows in header and payload, seeded by the key's token
@@ -87,7 +87,7 @@ package enum RecordLayout {
         let base = target.baseAddress!
         base.store(UInt32(target.count), at: 0)
         base.store(RecordType.entry.rawValue, at: 4)
-        base.store(UInt8(0), at: 5)
+        base.store(FrameFlags.none, at: 5)
         base.store(UInt16(key.count), at: 6)
         if !key.isEmpty { (base + Self.frameByteCount).copyMemory(from: key.baseAddress!, byteCount: key.count) }
         let start = Self.frameByteCount + key.count
@@ -118,6 +118,19 @@ package enum RecordLayout {
 /// What a log record is. Types that this version does not know make the store refuse to open, as a newer program wrote it.
 package enum RecordType: UInt8, Sendable {
     case entry = 1
+    /// A piece of state besides the entries: `ControlRecord`.
+    case control = 2
+    /// What a peer had seen and this node has then too: an encoded `Seen` behind the frame.
+    case seen = 3
+}
+
+/// How an entry's record is replayed. Outside checksum and fingerprint: a peer gets the record without.
+package enum FrameFlags {
+    package static let none: UInt8 = 0
+    /// The version lost when it came: only its dot counts. A table that held it would hide the newer one below.
+    static let superseded: UInt8 = 1
+    /// The version came in a repair session: its dot does not count (I26).
+    static let uncounted: UInt8 = 2
 }
 
 extension UnsafeMutableRawPointer {

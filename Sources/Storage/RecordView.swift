@@ -34,16 +34,31 @@ package struct RecordView {
         guard self.isWellFormed else { return nil }
     }
 
+    /// Reads a log record's bytes of which the value may be missing.
+    init?(headerFrame frame: UnsafeRawBufferPointer) {
+        guard frame.count >= RecordLayout.frameByteCount, let start = frame.baseAddress,
+            start.integer(UInt32.self, at: 0) == frame.count, start.integer(UInt8.self, at: 4) == RecordType.entry.rawValue
+        else { return nil }
+        let keyByteCount = Int(start.integer(UInt16.self, at: RecordLayout.keyLengthOffset))
+        guard keyByteCount <= RecordLayout.maximumKeyByteCount, RecordLayout.frameByteCount + keyByteCount <= frame.count else { return nil }
+        self.init(trustedFrame: start)
+        guard self.hasHeader, self.value.count >= self.headerByteCount else { return nil }
+    }
+
     /// Reads an entry of LMDB; nil where the lengths inside contradict each other.
     init?(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
         (self.key, self.value, self.isContiguous) = (key, value, false)
         guard self.isWellFormed else { return nil }
     }
 
+    /// False where the bytes are too few for a header, or say what this program does not know.
+    private var hasHeader: Bool {
+        self.value.count >= RecordLayout.minimumHeaderByteCount && self.flags & ~RecordLayout.Flags.known == 0
+            && Kind(rawValue: self.header.integer(UInt8.self, at: 9)) != nil
+    }
+
     private var isWellFormed: Bool {
-        guard self.value.count >= RecordLayout.minimumHeaderByteCount, self.flags & ~RecordLayout.Flags.known == 0,
-            Kind(rawValue: self.header.integer(UInt8.self, at: 9)) != nil
-        else { return false }
+        guard self.hasHeader else { return false }
         let payloadByteCount = Int(self.header.integer(UInt32.self, at: 12))
         return self.headerByteCount + payloadByteCount == self.value.count
     }
@@ -66,6 +81,14 @@ package struct RecordView {
 
     package var expiryMilliseconds: UInt64 {
         self.flags & RecordLayout.Flags.expiry != 0 ? self.header.integer(at: RecordLayout.minimumHeaderByteCount) : 0
+    }
+
+    /// False where an optional field says what leaving it out says too: one version has one encoding, and so one fingerprint.
+    var isCanonical: Bool {
+        let flags = self.flags
+        return (flags & RecordLayout.Flags.expiry == 0 || self.expiryMilliseconds != 0)
+            && (flags & RecordLayout.Flags.stampReplica == 0 || self.stamp.replica != self.dot.replica)
+            && self.header.integer(UInt16.self, at: 10) == 0
     }
 
     package var versionHeader: VersionHeader {

@@ -16,11 +16,12 @@ import Versioning
 ///   the digest of all entries once nothing is unfolded and nothing is frozen.
 package final class Store {
     package let configuration: StoreConfiguration
-    package let identity: Identity
+    package internal(set) var identity: Identity
     /// What this node's state reflects, log records not yet synced included.
-    package private(set) var seen: Seen
+    package internal(set) var seen: Seen
     /// The greatest stamp time in log and base.
-    package private(set) var greatestStamp: UInt64
+    package internal(set) var greatestStamp: UInt64
+    var control: [ControlKey: [UInt8]]
 
     var tail: LogTail
     package internal(set) var live = Table()
@@ -39,8 +40,9 @@ package final class Store {
     package private(set) var synced: LogPosition
     /// Everything before it is in the file.
     package private(set) var written: LogPosition
-    private var undo: Deque<Undo> = []
-    private var oldestPut: Instant?
+    var undo: Deque<Undo> = []
+    var replaced: Deque<Replaced> = []
+    var oldestPut: Instant?
     package internal(set) var pacing: Pacing
     package internal(set) var counters: StoreCounters
     /// Why writes are refused although they could be queued: the disk is full, and the tables cannot be drained.
@@ -49,17 +51,32 @@ package final class Store {
     package var holdsFreeze = false
     private var isStopping = false
 
-    /// A put that could still fail to be appended.
-    private struct Undo {
-        let slot: Table.Slot
-        let previous: Table.Slot?
-        let dot: Dot
+    /// A change that could still fail to be appended.
+    struct Undo {
+        enum Change {
+            /// - Parameter dot: nil where it was not counted as seen.
+            case put(Table.Slot, previous: Table.Slot?, dot: Dot?)
+            /// Only counted as seen.
+            case seen(Dot)
+            /// The earlier value is the last of `replaced`.
+            case joined
+            case control(ControlKey)
+        }
+
+        let position: LogPosition
+        let change: Change
+    }
+
+    /// What an `Undo` of a value that owns memory puts back: apart, as every put would pay for it.
+    enum Replaced {
+        case seen(Seen)
+        case control([UInt8]?)
     }
 
     init(configuration: StoreConfiguration, base: any Base, reader: any BaseReader, recovered: RecoveredStore, saltSeed: UInt64) {
         (self.configuration, self.base, self.reader) = (configuration, base, reader)
         (self.identity, self.seen) = (recovered.checkpoint.identity, recovered.checkpoint.seen)
-        self.greatestStamp = recovered.checkpoint.greatestStamp
+        (self.greatestStamp, self.control) = (recovered.checkpoint.greatestStamp, recovered.checkpoint.control)
         self.tail = LogTail(head: recovered.head, segmentBytes: configuration.segmentBytes, saltSeed: saltSeed)
         (self.synced, self.written, self.drainedPosition) = (recovered.head, recovered.head, recovered.drainedPosition)
         (self.live, self.tree, self.liveKeys) = (recovered.table, recovered.scan.tree, recovered.scan.liveKeys)
@@ -148,7 +165,7 @@ package final class Store {
         let previous = self.putFolded(slot, chunk)
         _ = self.seen.insert(header.dot)
         self.greatestStamp = header.stamp.time
-        self.undo.append(Undo(slot: slot, previous: previous, dot: header.dot))
+        self.undo.append(Undo(position: slot.position, change: .put(slot, previous: previous, dot: header.dot)))
     }
 
     /// A point in the current tick to which `rollBack` can return.
@@ -210,7 +227,8 @@ package final class Store {
     }
 
     private func freeze() {
-        let checkpoint = Checkpoint(identity: self.identity, position: self.tail.head, greatestStamp: self.greatestStamp, seen: self.seen)
+        let checkpoint = Checkpoint(
+            identity: self.identity, position: self.tail.head, greatestStamp: self.greatestStamp, seen: self.seen, control: self.control)
         self.frozen = FrozenTable(table: self.live, checkpoint: checkpoint)
         self.live = Table()
         (self.oldestPut, self.foldCursor) = (nil, Token(rawValue: 0))
@@ -229,7 +247,12 @@ package final class Store {
     package func wrote(through position: LogPosition) {
         precondition(position >= self.written, "written \(self.written) falls to \(position)")
         self.written = position
-        while let first = self.undo.first, first.slot.position < position { self.undo.removeFirst() }
+        while let first = self.undo.first, first.position < position {
+            switch self.undo.removeFirst().change {
+            case .put, .seen: break
+            case .joined, .control: self.replaced.removeFirst()
+            }
+        }
     }
 
     /// Everything before `position` is durable.
@@ -241,7 +264,7 @@ package final class Store {
     /// The batch that begins at `origin` could not be appended: takes back its records and all newer ones, newest first. Their
     /// sequence numbers are issued again, their stamps are not.
     package func appendFailed(from origin: LogPosition) throws(StoreError) {
-        while let last = self.undo.last, last.slot.position >= origin { try self.undoNewest() }
+        while let last = self.undo.last, last.position >= origin { try self.undoNewest() }
         if let frozen, frozen.checkpoint.position > origin {
             precondition(self.live.count == 0 && frozen.progress == nil, "\(self.live.count) entries live behind a frozen table that is not synced")
             (self.live, self.frozen) = (frozen.table, nil)
@@ -252,14 +275,23 @@ package final class Store {
     }
 
     private func undoNewest() throws(StoreError) {
-        let undo = self.undo.removeLast()
-        let key = undo.slot.record!.view.key
-        if let index = self.live.index(of: undo.slot.token, key: key), self.live[index].record == undo.slot.record {
-            try self.undoPut(in: &self.live, at: index, previous: undo.previous, below: self.frozen?.table)
-        } else if let index = self.frozen!.table.index(of: undo.slot.token, key: key) {
-            try self.undoPut(in: &self.frozen!.table, at: index, previous: undo.previous, below: nil)
+        switch self.undo.removeLast().change {
+        case .put(let slot, let previous, let dot):
+            let key = slot.record!.view.key
+            if let index = self.live.index(of: slot.token, key: key), self.live[index].record == slot.record {
+                try self.undoPut(in: &self.live, at: index, previous: previous, below: self.frozen?.table)
+            } else if let index = self.frozen!.table.index(of: slot.token, key: key) {
+                try self.undoPut(in: &self.frozen!.table, at: index, previous: previous, below: nil)
+            }
+            if let dot { self.seen.remove(dot) }
+        case .seen(let dot): self.seen.remove(dot)
+        case .joined:
+            guard case .seen(let previous) = self.replaced.removeLast() else { preconditionFailure("no earlier value of seen") }
+            self.seen = previous
+        case .control(let key):
+            guard case .control(let previous) = self.replaced.removeLast() else { preconditionFailure("no earlier value of \(key)") }
+            self.control[key] = previous
         }
-        self.seen.retract(undo.dot)
     }
 
     /// A part of the frozen table is in the base. Nothing asks the digest before the rest is.
@@ -288,6 +320,9 @@ package final class Store {
 
     /// Sizes of the base, as of its last commit.
     package func baseStatistics() throws(StoreError) -> BaseStatistics { try self.base.statistics() }
+
+    /// Up to where the frozen table covers the log; nil where there is none.
+    package var frozenPosition: LogPosition? { self.frozen?.checkpoint.position }
 
     package var isDrained: Bool { self.live.count == 0 && self.frozen == nil }
 }

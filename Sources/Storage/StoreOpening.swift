@@ -19,16 +19,17 @@ extension Store {
     /// that the base names, cuts a torn tail, removes segments that are drained.
     ///
     /// - Parameters:
+    ///   - founds: a new store founds a cluster of its own; otherwise it has an id and waits for `adopt`.
     ///   - dropsDamagedLog: comes back under a new replica id from a log that lost synced bytes; otherwise that is refused.
     ///   - generator: draws identities and salts.
     package static func open(
-        disk: any Disk, base: any Base, configuration: StoreConfiguration, dropsDamagedLog: Bool = false,
+        disk: any Disk, base: any Base, configuration: StoreConfiguration, dropsDamagedLog: Bool = false, founds: Bool = true,
         using generator: inout some RandomNumberGenerator
     ) throws(StoreError) -> (store: Store, report: OpeningReport) {
         var report = OpeningReport()
         var checkpoint = try base.readCheckpoint()
         if checkpoint == nil {
-            checkpoint = try Self.found(disk, base, using: &generator)
+            checkpoint = try Self.create(disk, base, founds ? Identity(using: &generator) : Identity(unfoundedUsing: &generator))
             report.isNew = true
         }
         var replay = Replay(checkpoint: checkpoint!)
@@ -54,14 +55,13 @@ extension Store {
         return (store, report)
     }
 
-    /// Draws the identity of a new store and makes it durable before anything else is.
-    private static func found(_ disk: any Disk, _ base: any Base, using generator: inout some RandomNumberGenerator) throws(StoreError) -> Checkpoint
-    {
+    /// Makes the identity of a new store durable before anything else is.
+    private static func create(_ disk: any Disk, _ base: any Base, _ identity: Identity) throws(StoreError) -> Checkpoint {
         let names = try onDisk { () throws(DiskError) in try disk.fileNames() }
         guard names.allSatisfy({ SegmentHeader.position(fromFileName: $0) == nil }) else {
             throw .foreign(reason: "the data folder has a log but no LMDB file that goes with it")
         }
-        let checkpoint = Checkpoint(identity: Identity(using: &generator))
+        let checkpoint = Checkpoint(identity: identity)
         let writer = base.makeWriter()
         try writer.begin()
         try writer.commit(checkpoint)
@@ -93,15 +93,32 @@ private struct Replay {
         self.tail = LogTail(head: 0, segmentBytes: .max, saltSeed: 0)
     }
 
-    /// Applies one record. Versions of one key come in the order in which they were applied, which is not always that of their stamps.
+    /// Applies one record.
     mutating func apply(_ frame: UnsafeRawBufferPointer, _ position: LogPosition) throws(StoreError) {
-        guard let record = RecordView(frame: frame) else {
-            throw .foreign(reason: "the log holds a record at position \(position) that this program cannot read")
-        }
-        let token = self.checkpoint.identity.digestKey.token(of: record.key)
-        _ = self.checkpoint.seen.insert(record.dot)
-        self.checkpoint.greatestStamp = max(self.checkpoint.greatestStamp, record.stampTime)
         self.records += 1
+        switch RecordType(rawValue: frame[4]) {
+        case .entry:
+            if let record = RecordView(frame: frame) { return self.apply(record, frame, position) }
+        case .control:
+            if let (key, value) = ControlRecord.read(frame) {
+                self.checkpoint.control[key] = value.isEmpty ? nil : value
+                return
+            }
+        case .seen:
+            let bytes = UnsafeRawBufferPointer(rebasing: frame[RecordLayout.frameByteCount...])
+            if let seen = try? Seen(decoding: bytes) { return self.checkpoint.seen.join(seen) }
+        case nil: break
+        }
+        throw .foreign(reason: "the log holds a record at position \(position) that this program cannot read")
+    }
+
+    /// Each version won over all that the log had of its key before, or is marked as superseded. So the last one that is not is the newest, also
+    /// of those that a drain before a crash has stored already; a superseded one may be older than what the base has.
+    private mutating func apply(_ record: RecordView, _ frame: UnsafeRawBufferPointer, _ position: LogPosition) {
+        let token = self.checkpoint.identity.digestKey.token(of: record.key)
+        if frame[5] & FrameFlags.uncounted == 0 { _ = self.checkpoint.seen.insert(record.dot) }
+        self.checkpoint.greatestStamp = max(self.checkpoint.greatestStamp, record.stampTime)
+        if frame[5] & FrameFlags.superseded != 0 { return }
         if let present = self.table.find(token, key: record.key), !present.record!.view.precedes(record) { return }
         let (bytes, chunk) = self.tail.reserve(byteCount: frame.count, synced: 0)
         bytes.copyMemory(from: frame)

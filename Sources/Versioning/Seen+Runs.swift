@@ -40,6 +40,20 @@ extension Seen.Entry {
         self.forgetFarRuns()
     }
 
+    /// Takes out a number that is covered.
+    mutating func remove(_ sequence: UInt64) {
+        if sequence <= self.watermark {
+            if sequence < self.watermark { self.runs.insert(sequence + 1...self.watermark, at: 0) }
+            self.watermark = sequence - 1
+            return self.forgetFarRuns()
+        }
+        let index = self.firstRun(endingAtOrAfter: sequence)
+        let run = self.runs.remove(at: index)
+        if sequence < run.upperBound { self.runs.insert(sequence + 1...run.upperBound, at: index) }
+        if sequence > run.lowerBound { self.runs.insert(run.lowerBound...sequence - 1, at: index) }
+        self.forgetFarRuns()
+    }
+
     private mutating func insertBeyondGap(_ sequence: UInt64) -> Bool {
         let index = self.firstRun(endingAtOrAfter: sequence)
         if index < self.runs.count, self.runs[index].lowerBound <= sequence { return false }

@@ -84,15 +84,22 @@ package struct Seen: Sendable {
         }
     }
 
-    /// Takes back the newest dot of a replica whose write could not be appended; its number will be issued again.
+    /// Takes back a dot whose write could not be appended; if it is this node's own, its number will be issued again.
     ///
-    /// - Precondition: The dot is that replica's watermark. Several are taken back newest first.
-    package mutating func retract(_ dot: Dot) {
+    /// Undoing the newest insertion gives the earlier value, but for what was forgotten.
+    /// - Precondition: The dot is covered, and names a write.
+    package mutating func remove(_ dot: Dot) {
         let (index, isKnown) = self.position(of: dot.replica)
-        precondition(isKnown && dot.sequence > 0 && self.entries[index].watermark == dot.sequence, "\(dot) is not the newest in \(self)")
-        self.entries[index].watermark -= 1
+        precondition(isKnown && dot.sequence > 0 && self.entries[index].covers(dot.sequence), "\(dot) is not in \(self)")
+        self.entries[index].remove(dot.sequence)
         if self.entries[index].isEmpty { self.entries.remove(at: index) }
     }
+
+    /// True where nothing has been seen.
+    package var isEmpty: Bool { self.entries.isEmpty }
+
+    /// Whether this covers every dot that `other` does.
+    package func covers(all other: Seen) -> Bool { self.firstMissing(of: other) == nil }
 
     /// Where the replica's entry is, or where it belongs.
     @inline(__always)

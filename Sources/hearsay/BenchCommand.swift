@@ -2,10 +2,10 @@ import ArgumentParser
 import Bench
 import Glibc
 
-/// `hearsay bench`: tools that measure a node from outside.
+/// `hearsay bench`: tools that measure nodes from outside.
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure a node through its public ports.", subcommands: [BenchServeCommand.self])
+        commandName: "bench", abstract: "Measure nodes through their public ports.", subcommands: [BenchServeCommand.self, BenchRepairCommand.self])
 }
 
 /// `hearsay bench serve`: how fast a node answers SET and GET.
@@ -99,7 +99,7 @@ struct BenchServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let options = self.options(password: try self.password())
-        let line = ProgressLine(enabled: !self.json && isatty(STDERR_FILENO) == 1)
+        let line = ProgressLine(quiet: self.json)
         do {
             let report = try await ServeBench.run(options) { line.show($0) }
             line.clear()
@@ -140,23 +140,4 @@ struct BenchServeCommand: AsyncParsableCommand {
     private static func complain(_ text: String) {
         writeToStandardError("hearsay bench serve: \(text)\n")
     }
-}
-
-/// One line on the terminal that is drawn again and again. Without a terminal it draws nothing.
-private struct ProgressLine: Sendable {
-    let enabled: Bool
-
-    func show(_ text: String) { self.draw(text) }
-    func clear() { self.draw("") }
-
-    /// Back to the line's beginning, the text, and nothing behind it.
-    private func draw(_ text: String) {
-        if self.enabled { writeToStandardError("\r\(text)\u{1b}[K") }
-    }
-}
-
-/// Writes past the C library's `stderr`, a variable that Swift's concurrency checks refuse. What nobody takes is not worth an error.
-private func writeToStandardError(_ text: String) {
-    let bytes = Array(text.utf8)
-    _ = write(STDERR_FILENO, bytes, bytes.count)
 }

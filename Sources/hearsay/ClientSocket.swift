@@ -55,18 +55,36 @@ struct ClientSocket: ~Copyable {
 
     /// Sends one command and waits for its answer.
     func ask(_ arguments: [[UInt8]]) throws(Failure) -> Reply {
+        try self.send(arguments)
+        return try self.receive()
+    }
+
+    /// Sends words, and gives their answer's text; an error answer is thrown.
+    @discardableResult
+    func demand(_ words: String...) throws(Failure) -> Reply {
+        let reply = try self.ask(words.map { Array($0.utf8) })
+        if case .error(let text) = reply { throw .refused(text) }
+        return reply
+    }
+
+    /// Whether an answer has begun to come within a time.
+    func isAnswered(withinMilliseconds milliseconds: Int32) -> Bool {
+        var descriptor = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&descriptor, 1, milliseconds) > 0
+    }
+
+    func send(_ arguments: [[UInt8]]) throws(Failure) {
         var request = Array("*\(arguments.count)\r\n".utf8)
         for argument in arguments { request += Array("$\(argument.count)\r\n".utf8) + argument + Array("\r\n".utf8) }
         var sent = 0
         while sent < request.count {
-            let count = request[sent...].withUnsafeBytes { send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = request[sent...].withUnsafeBytes { Glibc.send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             guard count > 0 else { throw .unreachable(String(cString: strerror(errno))) }
             sent += count
         }
-        return try self.receive()
     }
 
-    private func receive() throws(Failure) -> Reply {
+    func receive() throws(Failure) -> Reply {
         var parser = ReplyParser()
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while true {

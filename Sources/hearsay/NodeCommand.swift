@@ -36,6 +36,27 @@ struct NodeCommand: AsyncParsableCommand {
     @Flag(help: "Listen on an address off loopback although no password is asked for.")
     var insecureListen = false
 
+    @Option(help: ArgumentHelp("What the node is called, unlike any other of its set. (default: the beginning of its replica id)", valueName: "name"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("The address and port for other nodes; port 0 for any that is free. (default: none)", valueName: "host:port"))
+    var peerListen: String?
+
+    @Option(help: ArgumentHelp("A node to ask first; may be given several times. Without any the node founds a cluster.", valueName: "host:port"))
+    var seed: [String] = []
+
+    @Option(help: ArgumentHelp("Found a cluster with so many empty nodes, this one included, once all have met.", valueName: "count"))
+    var expect: String?
+
+    @Option(help: ArgumentHelp("Where other nodes can reach this one. (default: what --peer-listen says)", valueName: "host:port"))
+    var advertise: String?
+
+    @Option(help: ArgumentHelp("How often to compare with others while something changes. (default: 200ms)", valueName: "time"))
+    var gossipInterval: String?
+
+    @Option(help: ArgumentHelp("How many others to compare with at a time, and to push writes to. (default: 3)", valueName: "count"))
+    var fanout: String?
+
     @Option(help: ArgumentHelp("How many clients may be connected. (default: 10000)", valueName: "count"))
     var maxClients: String?
 
@@ -96,7 +117,10 @@ struct NodeCommand: AsyncParsableCommand {
             ("password-file", self.passwordFile), ("insecure-listen", self.insecureListen ? "true" : nil), ("max-clients", self.maxClients),
             ("max-client-memory", self.maxClientMemory), ("max-value", self.maxValue), ("idle-timeout", self.idleTimeout),
             ("allow-flush", self.allowFlush ? "true" : nil), ("local-conditions", self.localConditions), ("table-entries", self.tableEntries),
-            ("table-bytes", self.tableBytes), ("drop-damaged-log", self.dropDamagedLog ? "true" : nil), ("log-level", self.logLevel),
+            ("table-bytes", self.tableBytes), ("name", self.name), ("peer-listen", self.peerListen),
+            ("seed", self.seed.isEmpty ? nil : self.seed.joined(separator: ",")), ("expect", self.expect), ("advertise", self.advertise),
+            ("gossip-interval", self.gossipInterval), ("fanout", self.fanout), ("drop-damaged-log", self.dropDamagedLog ? "true" : nil),
+            ("log-level", self.logLevel),
         ]
         return try NodeSettings(options: values, file: self.config)
     }

@@ -1,6 +1,7 @@
 import Configuration
 import Glibc
 import Logging
+import Membership
 import Node
 import Server
 import Storage
@@ -62,12 +63,23 @@ struct NodeSettings {
         if let (host, port) = try self.parse("listen", "an address and a port, such as 127.0.0.1:7379", parseAddress) {
             (options.host, options.port) = (host, port)
         }
+        if let (host, port) = try self.parse("peer-listen", "an address and a port, such as 127.0.0.1:7380", parseAddress) {
+            (options.peerHost, options.peerPort) = (host, port)
+        }
         options.allowsInsecureListen = try self.isSet("insecure-listen")
         options.dropsDamagedLog = try self.isSet("drop-damaged-log")
         try self.readStore(&options.store)
         try self.readReplica(&options.replica)
+        try self.readPeers(&options.peers)
         try options.validate()
         return options
+    }
+
+    private func readPeers(_ peers: inout PeerConfiguration) throws(NodeFailure) {
+        peers.name = try self.parse("name", "1 to 64 letters, digits, dots, dashes or underscores") { try? MemberName($0) }
+        peers.advertised = try self.parse("advertise", "an address and a port that peers can dial", parsePeerAddress)
+        peers.seeds = try self.parse("seed", "an address and a port, or several with commas between", parseSeeds) ?? []
+        peers.expected = try self.parse("expect", "a number from 2 to \(Offer.maximumFounders)", number(in: 2...Offer.maximumFounders)) ?? 0
     }
 
     private func readStore(_ store: inout StoreConfiguration) throws(NodeFailure) {
@@ -86,6 +98,9 @@ struct NodeSettings {
             try self.parse("max-value", "a size from 1KiB to 64MiB", size(in: 1 << 10...64 << 20)) ?? replica.maximumValueBytes
         let idle = try self.parse("idle-timeout", "a time, or 0", milliseconds(in: 0...Int(Int32.max) * 1_000))
         replica.idleTimeoutSeconds = idle.map { ($0 + 999) / 1_000 } ?? replica.idleTimeoutSeconds
+        let gossip = try self.parse("gossip-interval", "a time from 10ms to 60s", milliseconds(in: 10...60_000))
+        replica.gossipIntervalMilliseconds = gossip ?? replica.gossipIntervalMilliseconds
+        replica.fanout = try self.parse("fanout", "a number from 1 to 64", number(in: 1...64)) ?? replica.fanout
         replica.allowsFlush = try self.isSet("allow-flush")
         let conditions = try self.parse("local-conditions", "'allow' or 'refuse'") { ReplicaConfiguration.LocalConditions(rawValue: $0) }
         replica.localConditions = conditions ?? replica.localConditions
@@ -103,6 +118,15 @@ func parseAddress(_ text: String) -> (host: String, port: Int)? {
     var host = String(text[..<colon])
     if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) } else if host.contains(":") { return nil }
     return host.isEmpty ? nil : (host, port)
+}
+
+private func parsePeerAddress(_ text: String) -> PeerAddress? {
+    parseAddress(text).flatMap { try? PeerAddress(host: $0.host, port: UInt16($0.port)) }
+}
+
+private func parseSeeds(_ text: String) -> [PeerAddress]? {
+    let seeds = text.split(separator: ",").map { parsePeerAddress(String($0)) }
+    return seeds.contains { $0 == nil } || seeds.count > Dialer.maximumAddresses ? nil : seeds.compactMap(\.self)
 }
 
 private func number(in range: ClosedRange<Int>) -> (String) -> Int? {

@@ -2,6 +2,7 @@ import Basics
 import CLMDB
 import Digests
 import Foundation
+import Simulation
 import TestSupport
 import Testing
 import Versioning

@@ -1,4 +1,5 @@
 import Basics
+import Simulation
 import TestSupport
 import Testing
 

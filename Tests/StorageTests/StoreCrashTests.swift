@@ -1,5 +1,6 @@
 import Basics
 import Digests
+import Simulation
 import Storage
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import Basics
+import Simulation
 import Storage
 import Synchronization
 import TestSupport

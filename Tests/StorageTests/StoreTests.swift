@@ -1,5 +1,6 @@
 import Basics
 import Digests
+import Simulation
 import TestSupport
 import Testing
 import Versioning

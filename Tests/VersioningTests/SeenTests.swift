@@ -1,4 +1,5 @@
 import Basics
+import TestSupport
 import Testing
 import Versioning
 
@@ -70,19 +71,55 @@ private func seen(_ sequences: [UInt64], of replica: ReplicaID = own) -> Seen {
         var seen = seen([1, 2, 3])
         let before = seen
         for sequence in [4, 5] as [UInt64] { _ = seen.insert(Dot(replica: own, sequence: sequence)) }
-        for sequence in [5, 4] as [UInt64] { seen.retract(Dot(replica: own, sequence: sequence)) }
+        for sequence in [5, 4] as [UInt64] { seen.remove(Dot(replica: own, sequence: sequence)) }
         #expect(seen == before)
-        for sequence in [3, 2, 1] as [UInt64] { seen.retract(Dot(replica: own, sequence: sequence)) }
+        for sequence in [3, 2, 1] as [UInt64] { seen.remove(Dot(replica: own, sequence: sequence)) }
         #expect(seen == Seen())
         #expect(seen.insert(Dot(replica: own, sequence: 1)) == true)
     }
 
-    @Test func `only the watermark itself can be taken back`() async {
+    @Test func `what is not covered cannot be taken back`() async {
         await #expect(processExitsWith: .failure) {
             var seen = Seen()
             for sequence in [1, 2] as [UInt64] { _ = seen.insert(Dot(replica: ReplicaID(high: 5, low: 5), sequence: sequence)) }
-            seen.retract(Dot(replica: ReplicaID(high: 5, low: 5), sequence: 1))
+            seen.remove(Dot(replica: ReplicaID(high: 5, low: 5), sequence: 3))
         }
+    }
+
+    @Test(arguments: seeds(100))
+    func `taking back what was inserted, newest first, gives every earlier value again`(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var values = [Seen()]
+        var inserted: [Dot] = []
+        for _ in 0..<60 {
+            let dot = Dot(replica: ReplicaID(high: 0, low: random.next() % 3), sequence: 1 + random.next() % 40)
+            var next = values[values.count - 1]
+            guard next.insert(dot) else { continue }
+            values.append(next)
+            inserted.append(dot)
+        }
+        var seen = values.removeLast()
+        while let dot = inserted.popLast() {
+            seen.remove(dot)
+            #expect(seen == values.removeLast())
+        }
+    }
+
+    @Test(arguments: seeds(50))
+    func `the first missing dot is the least that one covers and the other does not`(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        func draw() -> Seen {
+            var seen = Seen()
+            for _ in 0..<random.next() % 40 {
+                _ = seen.insert(Dot(replica: ReplicaID(high: 0, low: random.next() % 3), sequence: 1 + random.next() % 15))
+            }
+            return seen
+        }
+        let (own, other) = (draw(), draw())
+        let all = (UInt64(0)..<3).flatMap { low in (UInt64(1)...15).map { Dot(replica: ReplicaID(high: 0, low: low), sequence: $0) } }
+        let expected = all.first { other.covers($0) && !own.covers($0) }
+        #expect(own.firstMissing(of: other) == expected)
+        #expect(own.covers(all: other) == (expected == nil))
     }
 }
 

@@ -8,6 +8,7 @@ import Versioning
 ///     entries     token 8 B big endian ‖ key        → header ‖ payload (RecordLayout)
 ///     tombstones  replica id 16 B ‖ sequence 8 B, big endian → token ‖ key
 ///     meta        "checkpoint"                       → Checkpoint
+///                 "control-" ‖ name of a control key → its value
 package final class LMDBBase: Base {
     private let environment: Environment
     fileprivate let entries: MDB_dbi
@@ -16,6 +17,7 @@ package final class LMDBBase: Base {
 
     fileprivate static let checkpointKey = Array("checkpoint".utf8)
 
+    static let entriesName = "entries"
     private static let fileName = "data.mdb"
     private static let foundingName = "data.new"
 
@@ -26,7 +28,7 @@ package final class LMDBBase: Base {
         let transaction = try WriteTransaction(environment)
         // Where there is anything already our databases must be among it: nothing is created beside another program's data.
         let flags = try transaction.isEnvironmentEmpty() ? MDB_CREATE : 0
-        let entries = try transaction.database("entries", flags: flags)
+        let entries = try transaction.database(Self.entriesName, flags: flags)
         let tombstones = try transaction.database("tombstones", flags: flags)
         let meta = try transaction.database("meta", flags: flags)
         try transaction.commit()
@@ -77,8 +79,17 @@ package final class LMDBBase: Base {
             }
             return nil
         }
-        return try Checkpoint(decoding: bytes)
+        var checkpoint = try Checkpoint(decoding: bytes)
+        for key in ControlKey.allCases {
+            checkpoint.control[key] = try Self.name(of: key).span.bytes.withUnsafeBytes { name throws(StoreError) in
+                try transaction.get(name, from: self.meta).flatMap { $0.isEmpty ? nil : Array($0) }
+            }
+        }
+        return checkpoint
     }
+
+    /// Under what a control value lies in `meta`.
+    fileprivate static func name(of key: ControlKey) -> [UInt8] { Array("control-\(key)".utf8) }
 
     package func statistics() throws(StoreError) -> BaseStatistics {
         let transaction = try self.environment.readOnly()
@@ -216,6 +227,12 @@ private final class LMDBWriter: BaseWriter {
             let bytes = checkpoint.encode()
             try LMDBBase.checkpointKey.span.bytes.withUnsafeBytes { key throws(StoreError) in
                 try bytes.span.bytes.withUnsafeBytes { value throws(StoreError) in try transaction.put(key, value, in: self.base.meta) }
+            }
+            for key in ControlKey.allCases {
+                let bytes = checkpoint.control[key] ?? []
+                try LMDBBase.name(of: key).span.bytes.withUnsafeBytes { name throws(StoreError) in
+                    try bytes.span.bytes.withUnsafeBytes { value throws(StoreError) in try transaction.put(name, value, in: self.base.meta) }
+                }
             }
         }
         try transaction.commit()

@@ -1,6 +1,7 @@
 import Basics
 import Node
 import RESP
+import Simulation
 import Storage
 import TestSupport
 import Versioning

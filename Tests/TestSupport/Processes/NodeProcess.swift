@@ -11,6 +11,8 @@ package final class NodeProcess {
     private var child: ChildProcess
     /// The port for clients. Another one after each start.
     package private(set) var port: UInt16
+    /// The port for other nodes, another one after each start too; nil without `--peer-listen`.
+    package private(set) var peerPort: UInt16?
 
     /// Starts a node with `flags` beside `--data` and `--listen`, and waits until it says that it is ready.
     package convenience init(_ flags: [String] = [], listen: String = "127.0.0.1:0") throws {
@@ -22,6 +24,7 @@ package final class NodeProcess {
         self.folder = folder
         self.arguments = ["node", "--data", Self.data(in: folder), "--listen", listen] + flags
         (self.child, self.port) = try Self.start(self.arguments)
+        self.peerPort = portWhenReady(inLog: self.child.errorText, of: "peers")
     }
 
     package var data: String { Self.data(in: self.folder) }
@@ -49,6 +52,15 @@ package final class NodeProcess {
     /// Starts it again on the same data, after it has ended.
     package func restart() throws {
         (self.child, self.port) = try Self.start(self.arguments)
+        self.peerPort = portWhenReady(inLog: self.child.errorText, of: "peers")
+    }
+
+    /// Waits until it logs a line that holds all of `words`, and returns the line.
+    @discardableResult
+    package func waitForLogLine(_ words: String..., until deadline: Deadline = .usual) throws(ProcessFailure) -> String {
+        try self.child.wait(for: "a log line with \(words)", until: deadline) { child in
+            child.errorText.split(separator: "\n").first { line in words.allSatisfy { line.contains($0) } }.map { String($0) }
+        }
     }
 
     /// Its private memory that no file backs: what it costs the machine, without the pages of LMDB's file.
@@ -82,11 +94,12 @@ package final class NodeProcess {
     }
 }
 
-/// The port in the line by which a node says that it is ready: it holds `ready` and `listen=ADDRESS:PORT`. Nil until there is one.
-package func portWhenReady(inLog log: String) -> UInt16? {
+/// The port in the line by which a node says that it is ready: it holds `ready` and `listen=ADDRESS:PORT`, or the same for `peers`. Nil until
+/// there is one.
+package func portWhenReady(inLog log: String, of listener: String = "listen") -> UInt16? {
     // Without what follows the last line end: a line that is cut off may hold half a port.
     for line in log.split(separator: "\n", omittingEmptySubsequences: false).dropLast() where line.contains("ready") {
-        guard let start = line.range(of: "listen=") else { continue }
+        guard let start = line.range(of: "\(listener)=") else { continue }
         let address = line[start.upperBound...].prefix { !$0.isWhitespace }
         if let colon = address.lastIndex(of: ":"), let port = UInt16(address[colon...].dropFirst().prefix(while: \.isNumber)) {
             return port

@@ -1,0 +1,82 @@
+import AntiEntropy
+import Basics
+import DequeModule
+import Membership
+import PeerWire
+
+/// One connection to another node, from its first byte on.
+package final class PeerLink {
+    enum State {
+        /// Hellos are crossing.
+        case greeting
+        /// The other side belongs to no cluster yet, or we do not.
+        case founding
+        /// Both are members of one cluster.
+        case ready
+        /// The driver has been asked to close it.
+        case closing
+    }
+
+    /// Never used again in this process.
+    package let id: UInt64
+    /// What was dialled; nil where the other side did.
+    package let dialed: PeerAddress?
+    let openedAt: Instant
+    var state = State.greeting
+    /// What the other side has said of itself.
+    var hello: Hello?
+    /// Takes nothing longer than a frame until the other side is known to be a member: a stranger cannot make a node keep more.
+    var reader = FrameReader(maximumMessageBytes: PeerWire.maximumFrameBytes)
+    var output = PeerOutput()
+    var exchange: Exchange?
+    /// Numbers the sessions that this side opens.
+    var lastSession: UInt16 = 0
+    var lastHeard: Instant
+    /// When the other side was asked something that it has not answered by anything yet.
+    var askedAt: Instant?
+    /// The dialer has heard what became of its dial.
+    var hasReportedDial = false
+    /// A summary is due at once, without waiting for a round.
+    var owesSummary = false
+
+    init(id: UInt64, dialed: PeerAddress?, at now: Instant) {
+        (self.id, self.dialed, self.openedAt, self.lastHeard) = (id, dialed, now, now)
+    }
+
+    /// Who is there, once it has said so.
+    var peer: ReplicaID? { self.hello?.replica }
+    package var hasGreeted: Bool { self.state != .greeting }
+    /// What the other side calls itself.
+    package var peerName: String? { self.hello?.name }
+    package var isReady: Bool { self.state == .ready }
+    package var isClosing: Bool { self.state == .closing }
+}
+
+/// A repair session on its link.
+struct Exchange {
+    var session: RepairSession
+    let number: UInt16
+    let began: Instant
+    var sendSequence: UInt16 = 0
+    var expectedSequence: UInt16 = 0
+    /// What came and could not be handled yet, as a drain runs or entries are unfolded; bounded by the session's window.
+    var inbox: Deque<SessionMessage> = []
+    /// REPAIR or DIFF that waits for the end.
+    var request: PeerRequestJob?
+    var progress = SessionProgress()
+    /// What the other side has found to differ.
+    var theirTally: Tally?
+    /// Both sides have told their roots.
+    var isComplete = false
+    var hasEqualRoots = false
+}
+
+/// What has crossed in a session so far.
+struct SessionProgress: Equatable {
+    var entriesIn = 0
+    var entriesOut = 0
+    var bytesIn = 0
+    var bytesOut = 0
+    /// Of the entries that came, those whose write we had not been told of when the session began: on their way, not lost.
+    var inFlight = 0
+}

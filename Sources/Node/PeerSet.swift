@@ -1,0 +1,180 @@
+import AntiEntropy
+import Basics
+import DequeModule
+import Digests
+import Membership
+import Storage
+
+/// What a replica knows of the others: who they are, the links to them, and what is on its way.
+///
+/// - Invariant: `links` ascend by id, `relations` by replica; of two ready links to one replica one is being closed.
+struct PeerSet {
+    let configuration: PeerConfiguration
+    var table: MemberTable
+    var dialer: Dialer
+    var rounds: RoundSchedule
+    var rumors = Rumors()
+    /// Nil where the node founds no cluster together with others.
+    var founding: Founding?
+    /// Why it cannot, although it was told to.
+    var foundingProblem: String?
+    var links: [PeerLink] = []
+    var relations: [Relation] = []
+    var random: SplitMix64
+    /// What the driver has to do.
+    var requests: [PeerRequest] = []
+    /// Own writes that are not synced yet.
+    var unsynced: Deque<OwnWrites> = []
+    /// Something else than own writes was logged in this tick.
+    var tickIsMixed = false
+    var counters = PeerCounters()
+    var nextLink: UInt64 = 1
+    /// What this node founds a cluster with if it does so alone.
+    let candidate: Identity
+
+    /// A batch that holds writes of this node.
+    struct OwnWrites {
+        let batch: Batch
+        /// Other records are among them.
+        let isMixed: Bool
+    }
+
+    /// - Parameter generator: draws what the node would found a cluster with; production passes the system's.
+    init(
+        _ configuration: PeerConfiguration, _ settings: ReplicaConfiguration, store: Store, at now: Instant,
+        using generator: inout some RandomNumberGenerator
+    ) {
+        let replica = store.identity.replica
+        self.configuration = configuration
+        self.random = SplitMix64(seed: generator.next())
+        self.candidate = Identity(
+            cluster: ClusterID(using: &generator), digestKey: DigestKey(using: &generator), replica: replica)
+        let name = configuration.name ?? MemberName(startOf: replica)
+        self.table = MemberTable(ownReplica: replica, ownName: name)
+        if let bytes = store.control(.members),
+            let known = bytes.withUnsafeBytes({ try? MemberTable(decoding: $0, ownReplica: replica, ownName: name) })
+        {
+            self.table = known
+        }
+        self.dialer = Dialer(seeds: configuration.seeds, generator: SplitMix64(seed: self.random.next()))
+        self.rounds = RoundSchedule(interval: settings.gossipInterval, fanout: settings.fanout, seed: self.random.next(), at: now)
+        self.rounds.idleInterval = settings.gossipIdleInterval
+        if !store.isFounded, configuration.expected > 1 {
+            let accepted = store.control(.founding).flatMap { bytes in bytes.withUnsafeBytes { try? Offer(decoding: $0) } }
+            do throws(UnusableAcceptance) {
+                self.founding = try Founding(replica: replica, expected: configuration.expected, accepted: accepted, using: &generator)
+            } catch { self.foundingProblem = "\(error)" }
+        }
+    }
+
+    /// The link to a member, once both have greeted; nil where there is none.
+    func link(to replica: ReplicaID) -> PeerLink? { self.links.first { $0.isReady && $0.peer == replica } }
+
+    /// All members that are linked, ascending.
+    var linked: [ReplicaID] { self.links.filter(\.isReady).compactMap(\.peer).sorted() }
+
+    /// What is known of dealing with a member.
+    mutating func withRelation<Result>(to replica: ReplicaID, at now: Instant, _ body: (inout Relation) -> Result) -> Result {
+        let index = self.relations.firstIndex { $0.replica >= replica } ?? self.relations.endIndex
+        if index == self.relations.endIndex || self.relations[index].replica != replica {
+            self.relations.insert(Relation(replica: replica, trigger: RepairTrigger(at: now, using: &self.random)), at: index)
+        }
+        return body(&self.relations[index])
+    }
+
+    func relation(to replica: ReplicaID) -> Relation? { self.relations.first { $0.replica == replica } }
+}
+
+/// What the driver has to do for the peers' sake.
+package enum PeerRequest: Equatable, Sendable {
+    case dial(PeerAddress)
+    /// Close the link once what waits for it has left, with the reason for the log; nil where it is not worth a line.
+    case close(link: UInt64, reason: String?)
+    /// Something an operator should know.
+    case tell(String)
+}
+
+/// Dealings with one member, over all links.
+struct Relation {
+    let replica: ReplicaID
+    var trigger: RepairTrigger
+    var statistics = PeerStatistics()
+}
+
+/// What INFO and MEMBERS show of one member.
+struct PeerStatistics {
+    var lastContact: Instant?
+    /// When both last had equal roots.
+    var lastEqualRoots: Instant?
+    /// Nil until both roots were known at one time.
+    var hasEqualRoots: Bool?
+    var sessions = 0
+    var failedSessions = 0
+    /// Sessions that were begun because roots differed, and found nothing.
+    var falseAlarms = 0
+    var ranges = 0
+    var entriesIn = 0
+    var entriesOut = 0
+    var bytesIn = 0
+    var bytesOut = 0
+    var inFlight = 0
+    var pushesOut = 0
+    var pushesDropped = 0
+
+    mutating func add(_ progress: SessionProgress) {
+        self.entriesIn += progress.entriesIn
+        self.entriesOut += progress.entriesOut
+        self.bytesIn += progress.bytesIn
+        self.bytesOut += progress.bytesOut
+        self.inFlight += progress.inFlight
+    }
+}
+
+extension MemberName {
+    /// What a node is called that nobody has named: the first eight digits of its id.
+    init(startOf replica: ReplicaID) {
+        do { self = try MemberName(String(replica.description.prefix(8))) } catch { preconditionFailure("\(replica) begins with no name: \(error)") }
+    }
+}
+
+extension MemberTable {
+    var encoded: [UInt8] {
+        var bytes: [UInt8] = []
+        self.encode(into: &bytes)
+        return bytes
+    }
+}
+
+extension Offer {
+    var encoded: [UInt8] {
+        var bytes: [UInt8] = []
+        self.encode(into: &bytes)
+        return bytes
+    }
+}
+
+/// What INFO shows of all peers together.
+struct PeerCounters {
+    var rounds = 0
+    var pushesIn = 0
+    /// Records that a push brought, and of these those that were known already.
+    var pushedRecords = 0
+    var duplicates = 0
+    /// Over how many nodes records came that were new, by number of hops.
+    var hops = [Int](repeating: 0, count: Int(Push.maximumHops) + 1)
+    var refusedHandshakes = 0
+
+    mutating func arrived(hops: UInt8, records: Int) { self.hops[min(Int(hops), self.hops.count - 1)] += records }
+
+    /// The number of hops within which a share of the new records came.
+    func hops(share: Double) -> Int {
+        let total = self.hops.reduce(0, +)
+        guard total > 0 else { return 0 }
+        var sum = 0
+        for (hops, count) in self.hops.enumerated() {
+            sum += count
+            if Double(sum) >= share * Double(total) { return hops }
+        }
+        return self.hops.count - 1
+    }
+}

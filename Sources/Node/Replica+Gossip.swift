@@ -1,0 +1,219 @@
+import AntiEntropy
+import Basics
+import Digests
+import Membership
+import PeerWire
+import Storage
+import Versioning
+
+/// What comes over links, and the rounds.
+extension Replica {
+    /// Handles what a peer has sent, as far as whole messages go.
+    ///
+    /// - Returns: the bytes that are done with. Where some are left over and `isHeldUp`, the peer is read no further until a later tick.
+    package func received(_ bytes: UnsafeRawBufferPointer, on link: PeerLink, at moment: Moment) throws(StoreError) -> Int {
+        var consumed = 0
+        while !link.isClosing, !self.isHeldUp {
+            let next: (message: PeerMessage?, consumed: Int)
+            do throws(PeerWireError) {
+                next = try link.reader.next(in: UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
+            } catch {
+                self.refuse(link, because: "\(error)")
+                break
+            }
+            guard next.consumed > 0 else { break }
+            consumed += next.consumed
+            (link.lastHeard, link.askedAt) = (moment.now, nil)
+            if let message = next.message { try self.handle(message, on: link, at: moment) }
+        }
+        return link.isClosing ? bytes.count : consumed
+    }
+
+    /// True while peers' records cannot be taken: both tables are full. Their links are not read until a drain has ended.
+    package var isHeldUp: Bool { !self.store.admitsWrites }
+
+    private func handle(_ message: PeerMessage, on link: PeerLink, at moment: Moment) throws(StoreError) {
+        switch (link.state, message) {
+        case (.greeting, .hello(let hello)): self.greet(hello, on: link, at: moment.now)
+        case (_, .refuse(let reason)): self.close(link, because: "refused by the other side: \(reason)")
+        case (.greeting, _): self.refuse(link, because: "it did not greet first")
+        case (.founding, .welcome(let digestKey)): try self.joinCluster(digestKey, on: link, at: moment.now)
+        case (.founding, .offer(let bytes)): self.heardOffer(bytes, on: link) { .offered($0, by: link.peer!) }
+        case (.founding, .answer(let bytes)): self.heardOffer(bytes, on: link) { .answered($0, by: link.peer!) }
+        case (.ready, .summary(let summary)): try self.compare(summary, on: link, at: moment)
+        case (.ready, .members(let bytes)): self.learn(bytes, on: link, at: moment.now)
+        case (.ready, .push(let push)): try self.take(push, on: link, at: moment)
+        case (.ready, .session(let number, let sequence, let message)):
+            try self.take(message, number: number, sequence: sequence, on: link, at: moment)
+        case (.closing, _): break
+        // The other side may have become ready, or have stopped being so, a moment before.
+        case (.founding, .summary), (.founding, .members), (.founding, .push), (.founding, .session): break
+        default: self.refuse(link, because: "it sent a message out of order")
+        }
+    }
+
+    private func heardOffer(_ bytes: [UInt8], on link: PeerLink, _ event: (Offer) -> Founding.Event) {
+        guard let offer = bytes.withUnsafeBytes({ try? Offer(decoding: $0) }) else { return self.refuse(link, because: "it sent a malformed offer") }
+        self.advanceFounding(event(offer), at: link.lastHeard)
+    }
+
+    private func learn(_ bytes: [UInt8], on link: PeerLink, at now: Instant) {
+        // A table is its sender's: it lists us, and not the sender.
+        guard let hello = link.hello, let name = try? MemberName(hello.name),
+            let theirs = bytes.withUnsafeBytes({ try? MemberTable(decoding: $0, ownReplica: hello.replica, ownName: name) })
+        else { return self.refuse(link, because: "it sent a malformed member table") }
+        let own = self.peers!.table
+        var hasChanged = false
+        // Only those never heard of: what a member says of itself counts for more than what another does.
+        for member in theirs.members where own[member.replica] == nil {
+            hasChanged = ((try? self.peers!.table.learn(member, isConnected: { _ in true })) ?? false) || hasChanged
+        }
+        if hasChanged { self.storeMembers(at: now) }
+    }
+
+    // MARK: Rounds
+
+    /// What peers do in time: dials, rounds, sessions that stall.
+    package func tendPeers(at moment: Moment) throws(StoreError) {
+        guard self.peers != nil else { return }
+        let now = moment.now
+        if let deadline = self.peers!.dialer.deadline, now >= deadline { self.perform(self.peers!.dialer.handle(.deadlinePassed, at: now)) }
+        for link in self.peers!.links where !link.isClosing { try self.tend(link, at: moment) }
+        guard self.store.isFounded, now >= self.peers!.rounds.deadline else { return }
+        let members = self.peers!.linked
+        for replica in self.peers!.rounds.begin(among: members, at: now) {
+            guard let link = self.peers!.link(to: replica) else { continue }
+            self.peers!.counters.rounds += 1
+            try self.sendSummary(.question, with: nil, on: link)
+        }
+    }
+
+    private func tend(_ link: PeerLink, at moment: Moment) throws(StoreError) {
+        let now = moment.now
+        if link.state == .greeting, now.since(link.openedAt) > Self.greetingPatience { return self.close(link, because: "it did not greet") }
+        if self.isLetIn(link), now.since(link.lastHeard) > Self.greetingPatience {
+            return self.close(link, because: "it was let in and did not come")
+        }
+        let silence = now.since(link.lastHeard)
+        if link.isReady, silence > self.linkPatience { return self.close(link, because: "it has been silent for \(Int(silence.inSeconds)) s") }
+        if link.owesSummary {
+            link.owesSummary = false
+            try self.sendSummary(.question, with: nil, on: link)
+        }
+        try self.tendExchange(of: link, at: moment)
+    }
+
+    /// How long a link may take to greet.
+    static let greetingPatience = Duration.seconds(10)
+    /// A peer that has nothing to say when it should have been asked, and should have asked, is gone.
+    private var linkPatience: Duration {
+        let gap = self.peers!.rounds.longestGap(among: self.peers!.links.count)
+        return max(.seconds(30), gap + gap / 2)
+    }
+    /// A node that has got the welcome of this cluster makes a new connection; what is left of the old one is a stranger's.
+    private func isLetIn(_ link: PeerLink) -> Bool { link.state == .founding && self.store.isFounded }
+
+    /// When `tendPeers` has something to do although nothing happens; nil where never.
+    package var peerDeadline: Instant? {
+        guard let peers = self.peers else { return nil }
+        var deadlines = peers.links.compactMap { $0.exchange?.session.deadline }
+        if let deadline = peers.dialer.deadline { deadlines.append(deadline) }
+        if self.store.isFounded, !peers.links.isEmpty { deadlines.append(peers.rounds.deadline) }
+        deadlines += peers.links.filter { $0.state == .greeting }.map { $0.openedAt + Self.greetingPatience }
+        deadlines += peers.links.filter(self.isLetIn).map { $0.lastHeard + Self.greetingPatience }
+        return deadlines.min()
+    }
+
+    /// True where a session could go on at once, but for entries that are to be folded.
+    package var wantsPeerTick: Bool {
+        self.peers?.links.contains { link in link.owesSummary || !(link.exchange?.inbox.isEmpty ?? true) } ?? false
+    }
+
+    /// Up to so many unfolded entries are folded so that a round can show a root. With more writes are coming fast, and roots differ anyway.
+    private static let roundFoldEntries = 10_000
+
+    private func sendSummary(_ part: Summary.Part, with seen: Seen?, on link: PeerLink) throws(StoreError) {
+        // A few entries at a time: a round must not hold up clients.
+        if self.store.live.unfolded <= Self.roundFoldEntries { _ = try self.store.fold(budget: Self.sliceEntries / 4) }
+        let summary = Summary(
+            part: part, root: self.store.isFolded ? self.store.foldedDigest : nil, seenHash: self.seenHash, membersHash: self.membersHash, seen: seen,
+            isComplete: !self.isJoining)
+        if part == .question, link.askedAt == nil { link.askedAt = self.lastTick }
+        self.send(.summary(summary), on: link, dependsOn: self.store.appliedPosition)
+    }
+
+    private var seenHash: UInt64 {
+        var bytes: [UInt8] = []
+        self.store.seen.encode(into: &bytes)
+        return bytes.withUnsafeBytes { checksum(of: $0, seed: 0) }
+    }
+
+    /// Of the ids only: a name or an address that has changed is told by its member itself.
+    private var membersHash: UInt64 {
+        let ids = (self.peers!.table.members.map(\.replica) + [self.store.identity.replica]).sorted()
+        let words = ids.flatMap { [$0.high, $0.low] }
+        return words.withUnsafeBytes { checksum(of: $0, seed: 0) }
+    }
+
+    /// What a peer may conclude things from; nil where damage or a bootstrap under way makes it say more than there is (I26).
+    var offeredSeen: Seen? { self.isJoining || self.store.hasDamage ? nil : self.store.seen }
+
+    private func compare(_ summary: Summary, on link: PeerLink, at moment: Moment) throws(StoreError) {
+        let (peer, now) = (link.peer!, moment.now)
+        let sameSeen = summary.seenHash == self.seenHash
+        if summary.membersHash != self.membersHash, summary.part != .closing { self.send(.members(self.peers!.table.encoded), on: link) }
+        let ownRoot = self.store.isFolded ? self.store.foldedDigest : nil
+        let equal = summary.root.flatMap { theirs in ownRoot.map { $0 == theirs } }
+        switch summary.part {
+        case .question: try self.sendSummary(.answer, with: sameSeen ? nil : self.offeredSeen, on: link)
+        case .answer where !sameSeen: try self.sendSummary(.closing, with: self.offeredSeen, on: link)
+        case .answer, .closing: break
+        }
+        let theirs = summary.seen ?? (sameSeen ? self.store.seen : nil)
+        if equal == true {
+            if let theirs = summary.seen { self.join(theirs, at: now) }  // I26 (iii)
+            if self.isJoining, summary.isComplete { self.finishJoining(at: now) }
+        } else {
+            self.peers!.rounds.noticedChange(at: now)
+        }
+        let own = self.store.seen
+        let isDue = self.peers!.withRelation(to: peer, at: now) { relation in
+            relation.statistics.lastContact = now
+            if let equal {
+                relation.statistics.hasEqualRoots = equal
+                if equal { relation.statistics.lastEqualRoots = now }
+            }
+            guard equal != false || summary.part != .question || theirs != nil else { return false }
+            return theirs.map { relation.trigger.compared(equal: equal, own: own, theirs: $0, at: now) } ?? false
+        }
+        // A node that joins has nothing to give, and gets from those that are complete.
+        if isDue, summary.isComplete { self.openExchange(.repair, width: .short, on: link, at: now) }
+    }
+
+    func join(_ seen: Seen, at now: Instant) {
+        self.peers!.tickIsMixed = true
+        _ = self.store.join(seen)
+    }
+
+    /// True until everything that the cluster had when this node joined has come.
+    var isJoining: Bool { self.store.control(.joining) == [1] }
+
+    func finishJoining(at now: Instant) {
+        guard self.isJoining else { return }
+        self.peers!.tickIsMixed = true
+        _ = self.store.setControl(.joining, [])
+        self.tell("has everything that the cluster had when it joined; reads are answered from now on")
+    }
+
+    /// True where clients' commands are executed.
+    package var isServing: Bool { self.loadingReason == nil }
+
+    /// Why clients are told to wait; nil where they are served.
+    var loadingReason: String? {
+        guard let peers = self.peers else { return nil }
+        if !self.store.isFounded {
+            return peers.founding.map { "\($0.situation)" } ?? peers.foundingProblem ?? "waiting for a member to let this node in"
+        }
+        return self.isJoining ? "getting what the cluster holds" : nil
+    }
+}

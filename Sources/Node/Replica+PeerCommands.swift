@@ -1,0 +1,172 @@
+import AntiEntropy
+import Basics
+import Membership
+import RESP
+import Storage
+import Versioning
+
+/// HEARSAY MEMBERS, DIFF and REPAIR.
+extension Replica {
+    func members(_ call: Call, _ writer: inout ReplyWriter) {
+        guard let peers = self.peers else { return self.answerNoPeers(&writer) }
+        writer.array(count: peers.table.members.count + 1)
+        let own = self.store.identity.replica
+        let all = peers.table.members + [Member(replica: own, name: peers.table.ownName, address: peers.configuration.advertised)]
+        for member in all.sorted(by: { $0.name.text < $1.name.text }) {
+            let statistics = peers.relation(to: member.replica)?.statistics
+            let state = member.replica == own ? "self" : peers.link(to: member.replica) == nil ? "unlinked" : "linked"
+            let roots = member.replica == own ? "equal" : statistics?.hasEqualRoots.map { $0 ? "equal" : "differ" } ?? "unknown"
+            writer.map(count: 7)
+            for (name, text) in [
+                ("name", member.name.text), ("id", "\(member.replica)"), ("address", member.address.map { "\($0)" } ?? ""), ("state", state),
+                ("roots", roots),
+            ] {
+                writer.bulk(name)
+                writer.bulk(text)
+            }
+            for (name, moment) in [("last-contact-ms", statistics?.lastContact), ("last-equal-roots-ms", statistics?.lastEqualRoots)] {
+                writer.bulk(name)
+                writer.integer(moment.map { Int(call.moment.now.since($0).wholeNanoseconds / 1_000_000) } ?? -1)
+            }
+        }
+    }
+
+    private func answerNoPeers(_ writer: inout ReplyWriter) {
+        self.statistics.errors += 1
+        writer.error("ERR this node has no peers: it was started without --peer-listen and --seed")
+    }
+
+    /// The linked member that an argument names; where there is none the error is written.
+    private func linkedMember(_ argument: Bytes, _ writer: inout ReplyWriter) -> Member? {
+        guard let peers = self.peers else {
+            self.answerNoPeers(&writer)
+            return nil
+        }
+        let problem: String
+        switch peers.table.find(argument.text) {
+        case .member(let member):
+            if peers.link(to: member.replica) != nil { return member }
+            problem = "member \(member.name) is not linked now"
+        case .ourselves: problem = "that is this node"
+        case .unknown: problem = "no member has that name or an id that begins so; HEARSAY MEMBERS lists them"
+        case .ambiguous(let ids): problem = "\(ids.count) ids begin so"
+        }
+        self.statistics.errors += 1
+        writer.error("ERR", problem)
+        return nil
+    }
+
+    func beginDiff(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
+        var limit = 100
+        if call.arguments.count > 3 {
+            guard call.arguments.count == 5, call.arguments[3].equalsIgnoringCase("LIMIT") else {
+                self.answerSyntaxError(&writer)
+                return .answered(dependsOn: 0)
+            }
+            guard let number = call.arguments[4].integer(), (1...Int64(PeerRequestJob.maximumLimit)).contains(number) else {
+                self.statistics.errors += 1
+                writer.error("ERR", "LIMIT takes a number from 1 to \(PeerRequestJob.maximumLimit)")
+                return .answered(dependsOn: 0)
+            }
+            limit = Int(number)
+        }
+        guard let member = self.linkedMember(call.arguments[2], &writer) else { return .answered(dependsOn: 0) }
+        return .job(Job(request: PeerRequestJob(member, .list, limit: limit)))
+    }
+
+    func beginRepair(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
+        let isDry = call.arguments.count == 4
+        guard call.arguments.count == 3 || (isDry && call.arguments[3].equalsIgnoringCase("DRYRUN")) else {
+            self.answerSyntaxError(&writer)
+            return .answered(dependsOn: 0)
+        }
+        guard let member = self.linkedMember(call.arguments[2], &writer) else { return .answered(dependsOn: 0) }
+        return .job(Job(request: PeerRequestJob(member, isDry ? .count : .repair)))
+    }
+
+    /// Begins the session of a request once the link is free, and answers at its end.
+    func advance(_ request: PeerRequestJob, at moment: Moment, _ writer: inout ReplyWriter) -> JobProgress {
+        if let outcome = request.outcome {
+            self.answer(request, outcome, &writer)
+            return .finished(dependsOn: self.store.appliedPosition)
+        }
+        guard !request.isRunning, moment.now >= request.retryAt else { return .blocked }
+        guard let link = self.peers?.link(to: request.member.replica) else {
+            self.statistics.errors += 1
+            writer.error("ERR", "the link to \(request.member.name) was lost")
+            return .finished(dependsOn: 0)
+        }
+        if self.openExchange(request.purpose, width: .short, on: link, request: request, at: moment.now) { request.began() }
+        return .blocked
+    }
+
+    private func answer(_ request: PeerRequestJob, _ outcome: SessionOutcome, _ writer: inout ReplyWriter) {
+        guard outcome.isComplete else {
+            self.statistics.errors += 1
+            return writer.error(
+                "ERR", "the session with \(request.member.name) ended early: \(outcome.fault.map { "\($0)" } ?? "it is busy, or joining")")
+        }
+        switch request.purpose {
+        case .list: self.answerDifferences(request, &writer)
+        case .count:
+            Self.answer(
+                [
+                    ("ranges", outcome.tally.ranges), ("only-here", outcome.tally.onlyHere), ("only-there", outcome.tally.onlyThere),
+                    ("in-both", outcome.tally.inBoth), ("milliseconds", Int(outcome.took.wholeNanoseconds / 1_000_000)),
+                ], &writer)
+        case .repair:
+            let progress = outcome.progress
+            Self.answer(
+                [
+                    ("ranges", outcome.tally.ranges), ("entries-in", progress.entriesIn), ("entries-out", progress.entriesOut),
+                    ("bytes-in", progress.bytesIn), ("bytes-out", progress.bytesOut), ("in-flight", progress.inFlight),
+                    ("equal-roots", outcome.hasEqualRoots ? 1 : 0), ("milliseconds", Int(outcome.took.wholeNanoseconds / 1_000_000)),
+                ], &writer)
+        }
+    }
+
+    private static func answer(_ fields: [(String, Int)], _ writer: inout ReplyWriter) {
+        writer.map(count: fields.count)
+        for (name, number) in fields {
+            writer.bulk(name)
+            writer.integer(number)
+        }
+    }
+
+    /// For each key that differs: the key, what this node has, what the member has, and who is ahead.
+    private func answerDifferences(_ request: PeerRequestJob, _ writer: inout ReplyWriter) {
+        let theirs = Self.versions(in: request.theirs)
+        let ours = Self.versions(in: request.ours)
+        let keys = Set(theirs.keys).union(ours.keys).sorted { $0.lexicographicallyPrecedes($1) }
+        writer.array(count: min(keys.count, request.limit))
+        for key in keys.prefix(request.limit) {
+            let (own, other) = (ours[key], theirs[key])
+            writer.array(count: 4)
+            key.withUnsafeBytes { writer.bulk($0) }
+            for version in [own, other] {
+                if let version { writer.bulk(version.text) } else { writer.null() }
+            }
+            let isOwnAhead = own.map { own in other.map { $0.stamp < own.stamp } ?? true } ?? false
+            writer.bulk(isOwnAhead ? self.peers!.table.ownName.text : request.member.name.text)
+        }
+    }
+
+    private static func versions(in headers: [UInt8]) -> [[UInt8]: VersionHeader] {
+        var versions: [[UInt8]: VersionHeader] = [:]
+        headers.withUnsafeBytes { bytes in
+            var offset = 0
+            while let frame = RecordLayout.firstFrame(in: UnsafeRawBufferPointer(rebasing: bytes[offset...])),
+                let record = RecordView(receivedHeader: frame)
+            {
+                versions[Array(record.key)] = record.versionHeader
+                offset += frame.count
+            }
+        }
+        return versions
+    }
+}
+
+extension VersionHeader {
+    /// The stamp's time, who wrote it, and whether it is a delete.
+    fileprivate var text: String { "\(self.stamp.milliseconds).\(self.stamp.counter) \(self.dot)\(self.isTombstone ? " deleted" : "")" }
+}

@@ -1,0 +1,132 @@
+import AntiEntropy
+import Basics
+import Digests
+import PeerWire
+import Storage
+import Versioning
+
+/// Writes that are told to peers as soon as they are durable, and those that peers tell.
+extension Replica {
+    /// Notes a sealed batch, so that its writes are pushed once it is synced.
+    func noteBatch(_ batch: Batch) {
+        guard self.peers != nil else { return }
+        let isMixed = self.peers!.tickIsMixed
+        self.peers!.tickIsMixed = false
+        guard !self.peers!.links.isEmpty else { return }
+        self.peers!.unsynced.append(PeerSet.OwnWrites(batch: batch, isMixed: isMixed))
+        self.peers!.rounds.noticedChange(at: self.lastTick)
+    }
+
+    /// The log is durable up to where the store says: pushes what waited for that.
+    package func pushSynced() {
+        guard self.peers != nil else { return }
+        let synced = self.store.synced
+        let linked = self.peers!.linked
+        while let first = self.peers!.unsynced.first, first.batch.position < synced {
+            self.peers!.unsynced.removeFirst()
+            if !linked.isEmpty { self.push(first, to: linked) }
+        }
+        for push in self.peers!.rumors.take(durable: synced) {
+            let targets = self.targets(among: linked.filter { !push.named.contains($0) })
+            self.tell(Push(hops: push.hops + 1, named: merged(push.named, self.responsive(targets)), records: push.records), to: targets)
+        }
+    }
+
+    /// Up to fanout of the members, all in a small set.
+    private func targets(among members: [ReplicaID]) -> [ReplicaID] {
+        guard members.count > self.peers!.rounds.fanout else { return members }
+        return members.shuffled(using: &self.peers!.random).prefix(self.peers!.rounds.fanout).sorted()
+    }
+
+    /// Those of the members that have answered lately. Others are pushed to and not named: they may hear nothing, and who knows them better tells
+    /// them.
+    private func responsive(_ members: [ReplicaID]) -> [ReplicaID] {
+        let patience = self.peers!.rounds.interval * 1.5
+        return members.filter { replica in
+            guard let asked = self.peers!.link(to: replica)?.askedAt else { return true }
+            return self.lastTick.since(asked) < patience
+        }
+    }
+
+    private func push(_ writes: PeerSet.OwnWrites, to linked: [ReplicaID]) {
+        let targets = self.targets(among: linked)
+        let own = self.store.identity.replica
+        let named = merged([own], self.responsive(targets))
+        var records: [UInt8] = []
+        writes.batch.forEachEntry { frame, record in
+            if writes.isMixed, !record.isOwnWrite(of: own, frame: frame) { return }
+            if !records.isEmpty, records.count + frame.count > RepairSession.messageBytes {
+                self.tell(Push(hops: 0, named: named, records: records), to: targets)
+                records.removeAll(keepingCapacity: true)
+            }
+            records.append(contentsOf: frame)
+        }
+        if !records.isEmpty { self.tell(Push(hops: 0, named: named, records: records), to: targets) }
+    }
+
+    private func tell(_ push: Push, to targets: [ReplicaID]) {
+        guard !targets.isEmpty else { return }
+        var bytes: [UInt8] = []
+        PeerWire.append(.push(push), to: &bytes)
+        for replica in targets {
+            guard let link = self.peers!.link(to: replica) else { continue }
+            let isTaken = link.output.appendPush(bytes)
+            self.peers!.withRelation(to: replica, at: self.lastTick) { relation in
+                if isTaken { relation.statistics.pushesOut += 1 } else { relation.statistics.pushesDropped += 1 }
+            }
+        }
+    }
+
+    /// Applies what a peer has pushed, and keeps what is new to tell it on.
+    func take(_ push: Push, on link: PeerLink, at moment: Moment) throws(StoreError) {
+        var (first, fresh, known): (Dot?, [UInt8], Int) = (nil, [], 0)
+        var position: LogPosition = 0
+        let isWellFormed = try push.records.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
+            try self.forEachReceived(bytes, on: link) { frame, record, token throws(StoreError) in
+                if first == nil { first = record.dot }
+                switch try self.merge(record, token, .push, at: moment) {
+                case .known: known += 1
+                case .applied(let at), .superseded(let at):
+                    position = max(position, at)
+                    fresh.append(contentsOf: frame)
+                }
+            }
+        }
+        guard isWellFormed, let first else { return }
+        self.peers!.counters.pushesIn += 1
+        self.peers!.counters.duplicates += known
+        guard !fresh.isEmpty else { return self.peers!.rumors.heardAgain(push, first: first) }
+        self.peers!.counters.arrived(hops: push.hops &+ 1, records: RecordLayout.frameCount(in: fresh))
+        self.peers!.rounds.noticedChange(at: moment.now)
+        let hasOthers = self.peers!.linked.contains { !push.named.contains($0) }
+        guard hasOthers else { return }
+        self.peers!.rumors.add(Push(hops: push.hops, named: push.named, records: fresh), first: first, position: position)
+    }
+
+    /// Goes through records that a peer has sent; one that is not what it must be closes the link.
+    ///
+    /// - Returns: false where it did.
+    func forEachReceived(
+        _ bytes: UnsafeRawBufferPointer, on link: PeerLink, _ body: (UnsafeRawBufferPointer, RecordView, Token) throws(StoreError) -> Void
+    ) throws(StoreError) -> Bool {
+        var offset = 0
+        while offset < bytes.count {
+            guard let frame = RecordLayout.firstFrame(in: UnsafeRawBufferPointer(rebasing: bytes[offset...])),
+                let (record, token) = RecordView.received(frame, under: self.store.identity.digestKey)
+            else {
+                self.refuse(link, because: "it sent a record that is damaged or not one")
+                return false
+            }
+            try body(frame, record, token)
+            offset += frame.count
+        }
+        return true
+    }
+
+    /// Merges one received version. Stamps that are issued from now on are greater (I10).
+    func merge(_ record: RecordView, _ token: Token, _ source: Store.Source, at moment: Moment) throws(StoreError) -> Store.Merged {
+        self.clock.observe(record.stampTime)
+        self.peers!.tickIsMixed = true
+        return try self.store.merge(record, token: token, source, at: moment.now)
+    }
+}

@@ -1,0 +1,35 @@
+import Basics
+import Storage
+
+/// Histories that a test tells itself.
+extension World {
+    /// Founds a cluster without faults.
+    package static func calm(seed: UInt64, nodes: Int) throws -> World {
+        var plan = WorldPlan(seed: seed, nodes: nodes)
+        plan.greatestClockOffset = .zero
+        let world = try World(seed: seed, plan: plan)
+        try world.found()
+        return world
+    }
+
+    /// Nothing passes between two nodes any more; what they say to each other is lost.
+    package func cutApart(_ one: Int, _ other: Int) { self.partition.cutApart(one, other) }
+
+    package func run(for duration: Duration) throws {
+        let end = self.now + duration
+        while let next = self.nextEvent, next <= end { _ = try self.step() }
+        self.advance(to: end)
+    }
+
+    /// A client's SET on one node.
+    package func set(_ key: String, to value: String, on node: Int) throws {
+        try self.turn(self.nodes[node]) { _ in
+            try self.nodes[node].execute([Array("SET".utf8), Array(key.utf8), Array(value.utf8)], at: self.now)
+        }
+    }
+
+    /// What a node holds of a key; nil where nothing.
+    package func value(of key: String, on node: Int) throws -> String? {
+        try self.nodes[node].entries()[Array(key.utf8)].map { String(decoding: $0.payload, as: UTF8.self) }
+    }
+}

@@ -1,0 +1,44 @@
+import Basics
+
+/// A piece of a node's durable state besides its entries.
+package enum ControlKey: UInt8, CaseIterable, Sendable {
+    /// The members that this node knows.
+    case members = 1
+    /// What this node has accepted to found a cluster with.
+    case founding = 2
+    /// Not empty while a node that has joined does not have everything yet.
+    case joining = 3
+}
+
+/// A control record: the whole new value of one key. Little endian.
+///
+///     frame    0  u32 length of the whole record    4  u8 record type (2)    5  u8 0    6  u16 control key
+///     value    8  ...
+enum ControlRecord {
+    /// The longest value, in bytes: a thousand members with long addresses.
+    static let maximumValueByteCount = 1 << 20
+
+    static func encode(_ key: ControlKey, _ value: [UInt8], into target: UnsafeMutableRawBufferPointer) {
+        FrameOnly.encode(.control, tag: UInt16(key.rawValue), value, into: target)
+    }
+
+    /// Nil where this program does not know the key.
+    static func read(_ frame: UnsafeRawBufferPointer) -> (key: ControlKey, value: [UInt8])? {
+        let raw = frame.baseAddress!.integer(UInt16.self, at: 6)
+        guard let key = UInt8(exactly: raw).flatMap(ControlKey.init(rawValue:)) else { return nil }
+        return (key, Array(frame[RecordLayout.frameByteCount...]))
+    }
+}
+
+/// A record that is a frame and bytes behind it.
+enum FrameOnly {
+    static func encode(_ type: RecordType, tag: UInt16, _ value: [UInt8], into target: UnsafeMutableRawBufferPointer) {
+        precondition(target.count == RecordLayout.frameByteCount + value.count)
+        let start = target.baseAddress!
+        start.store(UInt32(target.count), at: 0)
+        start.store(type.rawValue, at: 4)
+        start.store(FrameFlags.none, at: 5)
+        start.store(tag, at: 6)
+        UnsafeMutableRawBufferPointer(rebasing: target[RecordLayout.frameByteCount...]).copyBytes(from: value)
+    }
+}

@@ -1,0 +1,162 @@
+import Basics
+import Digests
+import Versioning
+
+/// Versions that come from peers.
+extension Store {
+    /// How a version came.
+    package enum Source: Sendable {
+        /// Told by a push, or from a peer's log: its dot is seen now, whatever becomes of it (I26 i).
+        case push
+        /// Read from a peer's store in a repair session. Its dot is seen once the session has covered all tokens, and not before: in token order the
+        /// dots would not fit into `Seen`'s runs.
+        case session
+    }
+
+    /// What became of it.
+    package enum Merged: Equatable, Sendable {
+        /// Nothing: it was known, or in a session a greater one is.
+        case known
+        /// It is the newest of its key now.
+        case applied(LogPosition)
+        /// A greater one is. The log has it all the same, so that a crash does not make its dot unseen.
+        case superseded(LogPosition)
+    }
+
+    /// Merges a version that a peer has sent and `RecordView.received` has checked: the greater one wins (I1, I8).
+    package func merge(_ record: RecordView, token: Token, _ source: Source, at now: Instant) throws(StoreError) -> Merged {
+        if case .push = source, self.seen.covers(record.dot) { return .known }
+        let wins = try self.wins(record, at: token)
+        guard wins || source == .push else { return .known }
+        var flags = FrameFlags.none
+        if !wins { flags |= FrameFlags.superseded }
+        if source == .session { flags |= FrameFlags.uncounted }
+        let slot = self.log(record, token: token, flags: flags)
+        if source == .push { _ = self.seen.insert(record.dot) }
+        self.greatestStamp = max(self.greatestStamp, record.stampTime)
+        guard wins else {
+            self.undo.append(Undo(position: slot.position, change: .seen(record.dot)))
+            return .superseded(slot.position)
+        }
+        let previous = self.putFolded(slot.slot, slot.chunk)
+        let dot = source == .push ? record.dot : nil
+        self.undo.append(Undo(position: slot.position, change: .put(slot.slot, previous: previous, dot: dot)))
+        if self.oldestPut == nil { self.oldestPut = now }
+        self.pacing.admitted(recordBytes: slot.byteCount)
+        self.counters.recordsApplied += 1
+        return .applied(slot.position)
+    }
+
+    /// True where nothing greater is stored. A damaged version counts as none: the one that came heals it.
+    private func wins(_ record: RecordView, at token: Token) throws(StoreError) -> Bool {
+        if record.stampTime > self.greatestStamp { return true }
+        switch try self.find(token, key: record.key) {
+        case .nothing, .damaged: return true
+        case .record(let stored, _, _): return stored.precedes(record)
+        }
+    }
+
+    private func log(
+        _ record: RecordView, token: Token, flags: UInt8
+    ) -> (slot: Table.Slot, chunk: Chunk, position: LogPosition, byteCount: Int) {
+        let byteCount = RecordLayout.frameByteCount + record.key.count + record.value.count
+        let (bytes, chunk) = self.tail.reserve(byteCount: byteCount, synced: self.synced)
+        let start = bytes.baseAddress!
+        start.store(UInt32(byteCount), at: 0)
+        start.store(RecordType.entry.rawValue, at: 4)
+        start.store(flags, at: 5)
+        start.store(UInt16(record.key.count), at: RecordLayout.keyLengthOffset)
+        if !record.key.isEmpty { (start + RecordLayout.frameByteCount).copyMemory(from: record.key.baseAddress!, byteCount: record.key.count) }
+        (start + RecordLayout.frameByteCount + record.key.count).copyMemory(from: record.value.baseAddress!, byteCount: record.value.count)
+        let position = self.tail.openPosition
+        let slot = Table.Slot(token: token, record: RecordPointer(address: start), position: position, fold: .below)
+        return (slot, chunk, position, byteCount)
+    }
+
+    /// Adds what a peer had seen, once this node's state reflects it (I26 ii, iii). What a peer says of this node's own writes adds nothing.
+    ///
+    /// - Returns: what depends on it; nil where it was seen already, and nothing was logged.
+    @discardableResult
+    package func join(_ other: Seen) -> LogPosition? {
+        let (others, previous) = (other.without(self.identity.replica), self.seen)
+        guard !previous.covers(all: others) else { return nil }
+        self.seen.join(others)
+        // What does not fit is forgotten again and again: that must not fill the log.
+        guard self.seen != previous else { return nil }
+        var bytes: [UInt8] = []
+        others.encode(into: &bytes)
+        let position = self.log(.seen, tag: 0, bytes)
+        self.replaced.append(.seen(previous))
+        self.undo.append(Undo(position: position, change: .joined))
+        return position
+    }
+
+    private func log(_ type: RecordType, tag: UInt16, _ value: [UInt8]) -> LogPosition {
+        let (bytes, _) = self.tail.reserve(byteCount: RecordLayout.frameByteCount + value.count, synced: self.synced)
+        FrameOnly.encode(type, tag: tag, value, into: bytes)
+        return self.tail.openPosition
+    }
+
+    // MARK: Control state
+
+    /// Nil where there is none; an empty value is none.
+    package func control(_ key: ControlKey) -> [UInt8]? { self.control[key] }
+
+    /// Changes a piece of control state, durable as a write is.
+    ///
+    /// - Precondition: the value has at most 1 MiB.
+    @discardableResult
+    package func setControl(_ key: ControlKey, _ value: [UInt8]) -> LogPosition {
+        precondition(value.count <= ControlRecord.maximumValueByteCount, "\(value.count) bytes of \(key)")
+        let position = self.log(.control, tag: UInt16(key.rawValue), value)
+        self.replaced.append(.control(self.control[key]))
+        self.undo.append(Undo(position: position, change: .control(key)))
+        self.control[key] = value.isEmpty ? nil : value
+        return position
+    }
+
+    // MARK: Founding
+
+    /// False until the store belongs to a cluster.
+    package var isFounded: Bool { self.identity.isFounded }
+
+    /// True where nothing was ever written or seen, and nothing is on its way to the log.
+    package var isEmpty: Bool {
+        self.seen.isEmpty && !self.hasDamage && self.live.count == 0 && self.frozen == nil && self.tree.root.entries == 0 && self.tail.openBytes == 0
+            && self.synced == self.tail.head
+    }
+
+    /// Makes an empty store part of a cluster, or keeps control values before it is, durable when it returns. Earlier control values go.
+    ///
+    /// The one time that the loop writes to the base itself: before the first write there is no drain that could, and nobody to keep waiting.
+    ///
+    /// - Precondition: the store is empty.
+    package func adopt(_ identity: Identity, control: [ControlKey: [UInt8]]) throws(StoreError) {
+        precondition(self.isEmpty, "a store with \(self.seen) cannot become part of another cluster")
+        let checkpoint = Checkpoint(identity: identity, position: self.tail.head, greatestStamp: self.greatestStamp, control: control)
+        let writer = self.base.makeWriter()
+        try writer.begin()
+        try writer.commit(checkpoint)
+        (self.identity, self.control) = (identity, control)
+    }
+
+    // MARK: Digest
+
+    /// The digest of a node of any depth: of the tree where it is that deep, counted from entries below.
+    ///
+    /// Exact while everything is folded, which is the caller's to see to.
+    package func digest(ofNode node: DigestNode) throws(StoreError) -> Digest {
+        if node.depth <= self.tree.leafBits { return self.tree.digest(depth: node.depth, index: Int(node.index)) }
+        var digest = Digest.empty
+        let (key, last) = (self.identity.digestKey, node.tokens.upperBound)
+        try self.scan(from: node.tokens.lowerBound) { entry in
+            guard entry.token <= last else { return false }
+            if let record = entry.record { digest.add(record.fingerprint(under: key)) }
+            return true
+        }
+        return digest
+    }
+
+    /// Entries were found whose checksum does not fit.
+    package var hasDamage: Bool { self.counters.damagedEntries > 0 || self.counters.damagedReads > 0 }
+}

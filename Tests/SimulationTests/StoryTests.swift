@@ -1,0 +1,42 @@
+import Basics
+import Simulation
+import Testing
+
+/// Small stories on a simulated network.
+@Suite struct StoryTests {
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `a write on A is on C within two gossip intervals, although only B hears both`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3)
+        world.cutApart(0, 2)
+        try world.run(for: .seconds(1))
+        try world.set("greeting", to: "hello", on: 0)
+        // A does not know yet that C hears nothing, and B takes its word that C was told: the rounds find the difference.
+        try world.run(for: .milliseconds(400))
+        #expect(try world.value(of: "greeting", on: 1) == "hello")
+        #expect(try world.value(of: "greeting", on: 2) == "hello")
+    }
+
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `a write on A is told on by B to C, where A has no link to C, long before a round`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3)
+        world.cutApart(0, 2)
+        // By then A has given the link up.
+        try world.run(for: .seconds(60))
+        try world.set("greeting", to: "hello", on: 0)
+        try world.run(for: .milliseconds(20))
+        #expect(try world.value(of: "greeting", on: 2) == "hello")
+    }
+
+    @Test func `of two writes of one key at the same time all nodes keep the same`() throws {
+        let world = try World.calm(seed: 1, nodes: 3)
+        world.cutApart(0, 1)
+        world.cutApart(1, 2)
+        world.cutApart(0, 2)
+        for node in 0..<3 { try world.set("key", to: "from \(node)", on: node) }
+        try world.run(for: .milliseconds(100))
+        try world.heal()
+        _ = try world.converge(within: World.convergenceLimit)
+        // The stamps are equal but for the replica: the greatest id wins, wherever its write came first.
+        #expect(try world.value(of: "key", on: 0) == world.value(of: "key", on: 2))
+    }
+}

@@ -1,0 +1,274 @@
+import Basics
+import Digests
+import Simulation
+import TestSupport
+import Testing
+import Versioning
+
+@testable import Storage
+
+/// Seeded histories in which versions of other replicas come in any order, beside a model, with drains, kills, power cuts and full disks.
+@Suite struct MergeHistoryTests {
+    @Test(arguments: seeds(300))
+    func `entries, seen and control state are the model's after whatever happens (I1, I5, I8, I17, I19, I26)`(seed: UInt64) throws {
+        var history = try MergeHistory(seed: seed)
+        for _ in 0..<120 { try history.step() }
+        try history.finish()
+    }
+
+    @Test func `the histories meet every case often`() throws {
+        var met = MergeHistory.Met()
+        for seed in UInt64(1)...100 {
+            var history = try MergeHistory(seed: seed)
+            for _ in 0..<120 { try history.step() }
+            met.add(history.met)
+        }
+        #expect(met.applied > 500 && met.superseded > 200 && met.known > 200 && met.refused > 50 && met.restarts > 50 && met.drains > 100, "\(met)")
+        #expect(met.restartsInDrain > 20, "\(met)")
+    }
+}
+
+/// One seeded run of a store that own and foreign versions come to.
+struct MergeHistory {
+    struct Met {
+        var applied = 0
+        var superseded = 0
+        var known = 0
+        var refused = 0
+        var restarts = 0
+        var restartsInDrain = 0
+        var drains = 0
+
+        mutating func add(_ other: Met) {
+            self.applied += other.applied
+            self.superseded += other.superseded
+            self.known += other.known
+            self.refused += other.refused
+            self.restarts += other.restarts
+            self.restartsInDrain += other.restartsInDrain
+            self.drains += other.drains
+        }
+    }
+
+    /// What the store must hold.
+    private struct Model: Equatable {
+        var entries: [[UInt8]: [UInt8]] = [:]
+        var seen = Seen()
+        var control: [ControlKey: [UInt8]] = [:]
+    }
+
+    private var random: SplitMix64
+    private var disk = SimulatedDisk()
+    private var base = MemoryBase()
+    private var store: Store
+    private var writer: LogWriter
+    private var drain: Drain?
+    private var model = Model()
+    /// What the model was when all that had been put was in the log.
+    private var committed = Model()
+    private var now = Instant(nanoseconds: 0)
+    private var clock: HybridLogicalClock
+    /// Versions of the foreign replicas, each with the sequence number that it will have for ever.
+    private var foreign: [[UInt8]] = []
+    private(set) var met = Met()
+    private let configuration: StoreConfiguration
+
+    init(seed: UInt64) throws {
+        self.random = SplitMix64(seed: seed)
+        var configuration = StoreConfiguration()
+        configuration.tableEntries = Int.random(in: 3...15, using: &self.random)
+        configuration.segmentBytes = Int.random(in: 200...3_000, using: &self.random)
+        self.configuration = configuration
+        self.store = try Store.open(disk: self.disk, base: self.base, configuration: configuration, using: &self.random).store
+        self.writer = LogWriter(disk: self.disk, head: self.store.head)
+        self.clock = HybridLogicalClock(replica: self.store.identity.replica, startingAt: self.store.greatestStamp)
+        var sequences: [UInt64: UInt64] = [:]
+        for _ in 0..<80 {
+            let replica = ReplicaID(high: 1, low: self.random.next() % 3)
+            sequences[replica.low, default: 0] += 1
+            self.foreign.append(self.frame(of: Dot(replica: replica, sequence: sequences[replica.low]!)))
+        }
+    }
+
+    private mutating func frame(of dot: Dot) -> [UInt8] {
+        let isTombstone = self.random.next() % 4 == 0
+        // Times before, among and behind those of our own writes.
+        let stamp = Stamp(time: UInt64.random(in: 900...1_300, using: &self.random) << 16, replica: dot.replica)
+        let header = VersionHeader(dot: dot, stamp: stamp, isTombstone: isTombstone)
+        let key = self.key()
+        let payload = isTombstone ? [] : (0..<self.random.next() % 30).map { UInt8(truncatingIfNeeded: $0) }
+        return TestRecord.frame(header, key: key, token: key.withUnsafeBytes { self.store.token(of: $0) }, payload: payload)
+    }
+
+    private mutating func key() -> [UInt8] { [UInt8(ascii: "k"), UInt8.random(in: 0..<12, using: &self.random)] }
+
+    // MARK: Steps
+
+    mutating func step() throws {
+        switch self.random.next() % 100 {
+        case 0..<20: try self.put()
+        case 20..<55: try self.merge()
+        case 55..<60: self.join()
+        case 60..<63: self.setControl()
+        case 63..<75: try self.commit()
+        case 75..<88: for _ in 0..<self.random.next() % 5 { try self.stepDrain() }
+        case 88..<91: _ = try self.store.fold(budget: 3)
+        case 91..<94: try self.fail()
+        case 94..<96: try self.restart()
+        default: self.now = self.now + .seconds(30)
+        }
+    }
+
+    private mutating func put() throws {
+        let key = self.key()
+        let replica = self.store.identity.replica
+        let dot = Dot(replica: replica, sequence: self.store.seen.watermark(of: replica) + 1)
+        let header = VersionHeader(dot: dot, stamp: self.clock.issue(at: WallTime(milliseconds: 1_000 + self.random.next() % 200)))
+        let frame = key.withUnsafeBytes { key in
+            let token = self.store.token(of: key)
+            self.store.put(header, key: key, token: token, payloadByteCount: 3, at: self.now) { $0.copyBytes(from: [1, 2, 3]) }
+            return TestRecord.frame(header, key: Array(key), token: token, payload: [1, 2, 3])
+        }
+        self.model.entries[key] = frame
+        _ = self.model.seen.insert(dot)
+    }
+
+    private mutating func merge() throws {
+        let frame = self.foreign.randomElement(using: &self.random)!
+        let source: Store.Source = self.random.next() % 3 == 0 ? .session : .push
+        let result = try frame.withUnsafeBytes { bytes throws(StoreError) -> Store.Merged in
+            let (record, token) = RecordView.received(bytes, under: self.store.identity.digestKey)!
+            self.clock.observe(record.stampTime)
+            return try self.store.merge(record, token: token, source, at: self.now)
+        }
+        let (key, dot) = frame.withRecord { (Array($0!.key), $0!.dot) }
+        let isKnown = source == .push && self.model.seen.covers(dot)
+        let wins = self.model.entries[key].map { present in present.withRecord { old in frame.withRecord { old!.precedes($0!) } } } ?? true
+        switch result {
+        case .known:
+            self.met.known += 1
+            #expect(isKnown || (source == .session && !wins))
+        case .applied:
+            self.met.applied += 1
+            #expect(!isKnown && wins)
+            self.model.entries[key] = frame
+            if source == .push { _ = self.model.seen.insert(dot) }
+        case .superseded:
+            self.met.superseded += 1
+            #expect(!isKnown && !wins && source == .push)
+            _ = self.model.seen.insert(dot)
+        }
+    }
+
+    private mutating func join() {
+        var other = Seen()
+        for _ in 0..<3 { _ = other.insert(Dot(replica: ReplicaID(high: 1, low: self.random.next() % 3), sequence: 1 + self.random.next() % 30)) }
+        let position = self.store.join(other)
+        #expect((position == nil) == self.model.seen.covers(all: other))
+        self.model.seen.join(other)
+    }
+
+    private mutating func setControl() {
+        let key = ControlKey.allCases.randomElement(using: &self.random)!
+        let value = (0..<self.random.next() % 50).map { UInt8(truncatingIfNeeded: $0) }
+        self.store.setControl(key, value)
+        self.model.control[key] = value.isEmpty ? nil : value
+    }
+
+    private mutating func commit() throws {
+        var batches: [Batch] = []
+        for action in self.store.endTick(at: self.now) {
+            switch action {
+            case .append(let batch): batches.append(batch)
+            case .drain(let job): self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 2)
+            }
+        }
+        let failed = try self.writer.append(batches)
+        self.store.wrote(through: self.writer.written)
+        if let failed {
+            self.met.refused += 1
+            try self.store.appendFailed(from: failed.failed.origin)
+            self.model = self.committed
+        }
+        self.store.synced(through: try self.writer.sync())
+        self.committed = self.model
+        for case .drain(let job) in self.store.endTick(at: self.now) { self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 2) }
+        self.store.replenish(at: self.now)
+    }
+
+    private mutating func stepDrain() throws {
+        guard self.drain != nil else { return }
+        switch try self.drain!.step() {
+        case .stored: break
+        case .committed(let adjustments): self.store.drainCommitted(adjustments)
+        case .finished(let adjustments):
+            self.drain = nil
+            try SegmentSweeper(disk: self.disk).removeSegments(drainedThrough: self.store.frozenPosition!)
+            try self.store.drained(adjustments, at: self.now)
+            self.met.drains += 1
+        }
+    }
+
+    /// A full disk takes back what was put since the last commit.
+    private mutating func fail() throws {
+        try self.commit()
+        for _ in 0..<4 {
+            try self.merge()
+            try self.put()
+            self.join()
+            self.setControl()
+        }
+        self.disk.plan(DiskFaults(freeBytes: 20))
+        try self.commit()
+        self.disk.plan(DiskFaults())
+        try self.check()
+    }
+
+    private mutating func restart() throws {
+        try self.commit()
+        self.met.restarts += 1
+        if self.drain != nil { self.met.restartsInDrain += 1 }
+        self.drain = nil
+        if Bool.random(using: &self.random) { self.disk = self.disk.crash(using: &self.random) }
+        self.base = MemoryBase(self.base.contents)
+        self.store = try Store.open(disk: self.disk, base: self.base, configuration: self.configuration, using: &self.random).store
+        self.writer = LogWriter(disk: self.disk, head: self.store.head)
+        self.clock = HybridLogicalClock(replica: self.store.identity.replica, startingAt: self.store.greatestStamp)
+        try self.check()
+    }
+
+    mutating func finish() throws {
+        try self.commit()
+        try self.restart()
+        self.store.stop()
+        repeat {
+            try self.commit()
+            while self.drain != nil { try self.stepDrain() }
+        } while !self.store.isDrained
+        try self.check()
+        try self.restart()
+    }
+
+    // MARK: Checks
+
+    private func check() throws {
+        var found: [[UInt8]: [UInt8]] = [:]
+        try self.store.scan(from: Token(rawValue: 0)) { entry in
+            var frame: [UInt8] = []
+            RecordLayout.appendFrame(of: entry.record!, to: &frame)
+            found[Array(entry.key)] = frame
+            return true
+        }
+        #expect(found == self.model.entries)
+        #expect(self.store.seen == self.model.seen)
+        #expect(ControlKey.allCases.allSatisfy { self.store.control($0) == self.model.control[$0] })
+        guard try self.store.fold(budget: .max) else { return }
+        let key = self.store.identity.digestKey
+        let digest = self.model.entries.values.reduce(into: Digest.empty) { digest, frame in
+            digest.add(frame.withRecord { $0!.fingerprint(under: key) })
+        }
+        #expect(self.store.foldedDigest == digest)
+        let recount = try self.store.recount(from: Token(rawValue: 0), budget: .max)
+        #expect(recount?.mismatch == nil && recount?.next == nil)
+    }
+}
