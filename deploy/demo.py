@@ -1,8 +1,9 @@
-"""Shows on a real text collection that what a Hearsay node has answered survives `kill -9`.
+"""Shows on a real text collection that three Hearsay nodes end with the same data, whatever becomes of one of them.
 
-Loads the dictionary WordNet (Debian package dict-wn, 147,311 entries) as `word:<headword>`, reads some entries back, starts a
-second load (`synonyms:<headword>`), kills the node in the middle of it, starts it again, and compares every answered record
-with what was sent. Needs only Python's standard library. Exit status: 0 if nothing is missing or different, 1 otherwise.
+Starts three nodes and loads the dictionary WordNet (Debian package dict-wn, 147,311 entries) as `word:<headword>` through one of
+them, reads some of it from another, starts a second load (`synonyms:<headword>`), kills the node that takes it with SIGKILL in
+the middle, writes and deletes through the others meanwhile, starts it again, and compares every answered write with what each
+of the three holds. Needs only Python's standard library. Exit status: 0 if nothing is missing or different, 1 otherwise.
 
 Run it by `deploy/run.sh --demo`, which builds the node and installs the dictionary.
 """
@@ -80,24 +81,29 @@ def _unwrapped(match):
 
 
 class Node:
-    """A `hearsay node` on a free port of 127.0.0.1."""
+    """A `hearsay node` on free ports of 127.0.0.1, and on the same ones after each start."""
 
-    def __init__(self, program, data):
-        self.started = time.monotonic()
+    def __init__(self, program, name, data, seeds):
+        self.program, self.name, self.data, self.seeds = program, name, data, seeds
+        self.port = self.peer_port = 0
+        self.start()
+
+    def start(self):
+        started = time.monotonic()
+        command = [self.program, "node", "--name", self.name, "--data", self.data, "--expect", "3"]
+        command += ["--listen", f"127.0.0.1:{self.port}", "--peer-listen", f"127.0.0.1:{self.peer_port}"]
+        for seed in self.seeds:
+            command += ["--seed", f"127.0.0.1:{seed.peer_port}"]
         # A session of its own, so Ctrl-C reaches only this script, which then stops the node.
         self.process = subprocess.Popen(
-            [program, "node", "--data", data, "--listen", "127.0.0.1:0"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
         )
         try:
-            self.port = self._wait_until_ready()
+            self.port, self.peer_port = self._wait_until_ready()
         except BaseException:
             self.kill()
             raise
-        self.seconds_to_ready = time.monotonic() - self.started
+        self.seconds_to_ready = time.monotonic() - started
 
     def _wait_until_ready(self):
         log = b""
@@ -106,11 +112,30 @@ class Node:
             received = os.read(self.process.stderr.fileno(), 65536) if readable else b""
             log += received
             for line in log.splitlines(keepends=True):
-                bound = re.search(rb'listen="?127\.0\.0\.1:(\d+)', line)
-                if bound and b"ready" in line and line.endswith(b"\n"):
-                    return int(bound.group(1))
+                ports = [re.search(name + rb'="?127\.0\.0\.1:(\d+)', line) for name in (b"listen", b"peers")]
+                if all(ports) and b"ready" in line and line.endswith(b"\n"):
+                    return tuple(int(port.group(1)) for port in ports)
             if not received:
-                raise Failure("the node did not become ready; its log:\n" + log.decode(errors="replace"))
+                raise Failure(f"{self.name} did not become ready; its log:\n" + log.decode(errors="replace"))
+
+    def ask(self, *command):
+        """One command on a connection of its own."""
+        connection = Connection(self.port)
+        try:
+            return connection.ask(*command)
+        finally:
+            connection.close()
+
+    def wait_until_serving(self):
+        """A node answers -LOADING until it has a cluster, and everything that the cluster had when it joined."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self.ask(b"EXISTS", b"nobody")
+            except Failure:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
 
     def kill(self):
         """The end without warning: SIGKILL. Does nothing to a node that has ended."""
@@ -119,7 +144,7 @@ class Node:
         self.process.wait()
 
     def stop(self):
-        """The orderly end: SIGTERM, and every write on disk. Returns the exit status."""
+        """The orderly end: SIGTERM, and every write in LMDB. Returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE_SECONDS)
 
@@ -141,9 +166,11 @@ class Connection:
             raise ConnectionError("the node closed the connection")
         if line[:1] == b"-":
             raise Failure("the node answered " + line.decode(errors="replace").strip())
-        if line[:1] != b"$":
+        if line[:1] not in b"$*":
             return line[1:-2]
         length = int(line[1:])
+        if line[:1] == b"*":
+            return [self.answer() for _ in range(length)]
         if length < 0:
             return None
         payload = self.answers.read(length + 2)
@@ -196,9 +223,8 @@ def rate(count, seconds):
     return f"{count:,} in {seconds:.1f} s ({count / max(seconds, 1e-9):,.0f} a second)"
 
 
-def load(node, records):
-    """SETs every record and returns those that were answered, as a dictionary: here, all."""
-    started = time.monotonic()
+def set_all(node, records):
+    """SETs every record and returns them as a dictionary; each was answered."""
     connection = Connection(node.port)
     answered = {}
     for (_, key, value), answer in connection.answers_to((b"SET", key, value) for key, value in records):
@@ -206,8 +232,22 @@ def load(node, records):
             raise Failure(f"SET {key!r} was answered {answer!r}")
         answered[key] = value
     connection.close()
+    return answered
+
+
+def delete_all(node, keys):
+    connection = Connection(node.port)
+    for (_, key), answer in connection.answers_to((b"DEL", key) for key in keys):
+        if answer != b"1":
+            raise Failure(f"DEL {key!r} was answered {answer!r}")
+    connection.close()
+
+
+def load(node, records):
+    started = time.monotonic()
+    answered = set_all(node, records)
     volume = sum(len(key) + len(value) for key, value in records)
-    say(f"  {rate(len(answered), time.monotonic() - started)}, {volume / 1e6:.1f} MB, each answered after it was synced")
+    say(f"  through {node.name}: {rate(len(answered), time.monotonic() - started)}, {volume / 1e6:.1f} MB, each answered after it was synced")
     return answered
 
 
@@ -229,25 +269,50 @@ def load_and_kill(node, records, kill_after):
     finally:
         connection.close()
     if len(answered) < kill_after or len(answered) == len(records):
-        raise Failure(f"the node ended after {len(answered):,} answers, not in the middle of the load")
-    say(f"  kill -9 after {rate(kill_after, elapsed)}; {len(answered):,} answers arrived, {len(records) - len(answered):,} did not")
+        raise Failure(f"{node.name} ended after {len(answered):,} answers, not in the middle of the load")
+    say(
+        f"  kill -9 of {node.name} after {rate(kill_after, elapsed)}; {len(answered):,} answers arrived,"
+        f" {len(records) - len(answered):,} did not"
+    )
     return answered
 
 
 def show(node, headwords):
-    connection = Connection(node.port)
     for headword in headwords:
-        value = connection.ask(b"GET", b"word:" + headword)
+        value = node.ask(b"GET", b"word:" + headword)
         if value is None:
-            raise Failure(f"word:{headword.decode()} is missing")
-        say(f"  GET word:{headword.decode()}")
+            raise Failure(f"word:{headword.decode()} is missing on {node.name}")
+        say(f"  {node.name}: GET word:{headword.decode()}")
         for line in value.decode().rstrip().splitlines():
             say(f"    | {line}")
-    connection.close()
 
 
-def verify(node, answered):
-    """GETs every answered record and compares. Returns how many are missing or different."""
+def wait_until_equal(nodes):
+    """Asks for digests until all are equal, shows them, and returns how long that took."""
+    started = time.monotonic()
+    while len(digests := {node.ask(b"HEARSAY", b"DIGEST") for node in nodes}) > 1:
+        if time.monotonic() - started > PATIENCE_SECONDS:
+            raise Failure(f"the digests are still different: {digests}")
+        time.sleep(0.005)
+    took = time.monotonic() - started
+    for node in nodes:
+        say(f"  {node.name}: {node.ask(b'HEARSAY', b'DIGEST').decode()}")
+    say(f"  equal {took:.2f} s after the first look")
+
+
+def show_what_crossed(node):
+    """What a node got and gave in sessions since its start, as its INFO has it for each peer."""
+    info = node.ask(b"INFO", b"hearsay").decode()
+    for name, text in re.findall(r"^peer_(\S+?):(.*?)\r?$", info, re.MULTILINE):
+        figures = dict(field.split("=", 1) for field in text.split(","))
+        say(
+            f"  {node.name} and {name}: {int(figures['entries_in']):,} entries ({int(figures['bytes_in']) / 1e6:.2f} MB) in,"
+            f" {int(figures['entries_out']):,} ({int(figures['bytes_out']) / 1e6:.2f} MB) out, in {figures['sessions']} sessions"
+        )
+
+
+def verify(node, answered, deleted):
+    """GETs every answered record and every deleted key. Returns how many are not what they should be."""
     started = time.monotonic()
     connection = Connection(node.port)
     missing, different = [], []
@@ -256,44 +321,72 @@ def verify(node, answered):
             missing.append(key)
         elif value != answered[key]:
             different.append(key)
-    say(f"  {rate(len(answered), time.monotonic() - started)}: {len(missing)} missing, {len(different)} different")
-    for key in (missing + different)[:5]:
+    back = [key for (_, key), value in connection.answers_to((b"GET", key) for key in deleted) if value is not None]
+    say(
+        f"  {node.name}: {rate(len(answered) + len(deleted), time.monotonic() - started)}: {len(missing)} missing,"
+        f" {len(different)} different, {len(back)} deleted and back"
+    )
+    for key in (missing + different + back)[:5]:
         say(f"    {key.decode(errors='replace')}")
-    say(f"  DBSIZE {int(connection.ask(b'DBSIZE')):,}; digest, recomputed by a scan: {connection.ask(b'HEARSAY', b'VERIFY').decode()}")
+    say(f"    digest, recomputed by a scan: {connection.ask(b'HEARSAY', b'VERIFY').decode()}")
     connection.close()
-    return len(missing) + len(different)
+    return len(missing) + len(different) + len(back)
 
 
-def demo(program, data, seed):
-    random_moment = random.Random(seed)
+def story(nodes, random_moment):
+    first, second, third = nodes
     entries = dictionary()
     words = [(b"word:" + headword, definition) for headword, definition in entries]
     related = [(b"synonyms:" + headword, found) for headword, definition in entries if (found := synonyms(definition))]
+    lengths = [(b"length:" + headword, b"%d" % len(definition)) for headword, definition in entries[:20_000]]
+    deleted = [key for key, _ in words[-5_000:]]
 
-    say(f"1. Start a node on an empty folder ({data})")
-    node = Node(program, data)
+    say("2. Load the dictionary WordNet through one node, one record a headword")
+    answered = load(first, words)
+    wait_until_equal(nodes)
+    say("3. Read some of it from another")
+    show(third, [b"hearsay", b"gossip"])
+    say("4. Load each word's synonyms through a third, and kill that node in the middle")
+    kill_after = random_moment.randrange(len(related) * 3 // 10, len(related) * 7 // 10)
+    answered |= load_and_kill(second, related, kill_after)
+    say("5. Go on without it: write through one of the others, delete through the other")
+    answered |= set_all(first, lengths)
+    wait_until_equal([first, third])
+    delete_all(third, deleted)
+    for key in deleted:
+        del answered[key]
+    say(f"  {len(lengths):,} lengths written through {first.name}, {len(deleted):,} words deleted through {third.name}")
+    say("6. Start it again on the same folder, and let them meet")
+    second.start()
+    say(f"  {second.name} ready in {second.seconds_to_ready:.2f} s")
+    wait_until_equal(nodes)
+    show_what_crossed(second)
+    say("7. Compare every answered write with what each node holds")
+    wrong = sum(verify(node, answered, deleted) for node in nodes)
+    if wrong:
+        raise Failure(f"{wrong:,} records are missing, different or back")
+    say(f"Every one of {len(answered):,} answered records is on all three nodes, and none of {len(deleted):,} deleted ones.")
+
+
+def demo(program, folder, seed):
+    nodes = []
     try:
-        say(f"  ready in {node.seconds_to_ready:.2f} s on port {node.port}")
-        say("2. Load the dictionary WordNet, one record a headword")
-        answered = load(node, words)
-        say("3. Read some of it back")
-        show(node, [b"hearsay", b"gossip"])
-        say("4. Load each word's synonyms, and kill the node in the middle")
-        kill_after = random_moment.randrange(len(related) * 3 // 10, len(related) * 7 // 10)
-        answered |= load_and_kill(node, related, kill_after)
-        say("5. Start it again on the same folder")
-        node = Node(program, data)
-        say(f"  ready in {node.seconds_to_ready:.2f} s")
-        say("6. Compare every answered record with what was sent")
-        wrong = verify(node, answered)
-        status = node.stop()
-        if status != 0:
-            raise Failure(f"the node ended with status {status}")
-        if wrong:
-            raise Failure(f"{wrong:,} of {len(answered):,} answered records are missing or different")
-        say(f"Every one of {len(answered):,} answered records is there.")
+        say(f"1. Start three nodes on empty folders ({folder}/n1, n2, n3)")
+        for number in (1, 2, 3):
+            nodes.append(Node(program, f"n{number}", os.path.join(folder, f"n{number}"), list(nodes)))
+        for node in nodes:
+            node.wait_until_serving()
+            say(f"  {node.name}: port {node.port} for clients, {node.peer_port} for peers")
+        cluster = re.search(rb"cluster_id:(\w+)", nodes[0].ask(b"INFO", b"hearsay")).group(1).decode()
+        say(f"  they have founded cluster {cluster}")
+        story(nodes, random.Random(seed))
+        for node in nodes:
+            status = node.stop()
+            if status != 0:
+                raise Failure(f"{node.name} ended with status {status}")
     finally:
-        node.kill()
+        for node in nodes:
+            node.kill()
 
 
 def main():
@@ -307,7 +400,7 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
-        demo(arguments.hearsay, os.path.join(folder, "data"), arguments.seed)
+        demo(arguments.hearsay, folder, arguments.seed)
     except (Failure, OSError) as failure:
         say(f"FAILED: {failure}")
         return 1

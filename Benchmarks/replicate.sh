@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# What replication costs a writer: SET -P 16 against a lone node, then against one of three, all on this machine; and how soon all are equal.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=lib.sh disable=SC1091,SC2154
+. "$here/lib.sh"
+
+usage() {
+    cat <<'USAGE'
+Usage: replicate.sh HEARSAY [--keys N] [--seconds N] [--folder DIR]
+
+  HEARSAY     the release binary
+  --keys      keys that are written (1000000)
+  --seconds   of each run (30)
+  --folder    where the stores are made (${TMPDIR:-/tmp})
+
+Exit code 1: the rate with three nodes is below 0.25 of a lone one's, a receiver takes over 1.2 times the writer's processor time, or
+digests are not equal 30 s after the last write.
+USAGE
+}
+
+keys=1000000
+seconds=30
+folder=${TMPDIR:-/tmp}
+hearsay=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --keys) keys=$2 && shift 2 ;;
+    --seconds) seconds=$2 && shift 2 ;;
+    --folder) folder=$2 && shift 2 ;;
+    -h | --help) usage && exit 0 ;;
+    -*) usage >&2 && exit 64 ;;
+    *) hearsay=$1 && shift ;;
+    esac
+done
+if [ -z "$hearsay" ]; then usage >&2 && exit 64; fi
+need redis-cli awk
+begin_work "$folder"
+
+others=()
+end_others() {
+    local pid
+    for pid in "${others[@]}"; do stop_process "$pid"; done
+}
+trap 'end_others; end_work' EXIT
+
+sets() { "$hearsay" bench serve --port "$1" --keys "$keys" --get-share 0 --pipeline 16 --seconds "$seconds" --json; }
+# Processor seconds of a process.
+processor() { awk -v ticks="$(getconf CLK_TCK)" '{ print ($14 + $15) / ticks }' "/proc/$1/stat"; }
+peer_port() { sed -n '/ready/s/.*peers=127\.0\.0\.1:\([0-9][0-9]*\).*/\1/p' "$1.log" | tail -n 1; }
+
+start_node "$hearsay" "$work_folder/alone" always
+alone=$(sets "$node_port") || fail "the run failed: $alone"
+stop_node
+
+start_node "$hearsay" "$work_folder/n1" always --name n1 --peer-listen 127.0.0.1:0
+writer=$node_pid
+port=$node_port
+seed=127.0.0.1:$(peer_port "$work_folder/n1")
+ports=("$port")
+for name in n2 n3; do
+    others+=("$writer")
+    start_node "$hearsay" "$work_folder/$name" always --name $name --peer-listen 127.0.0.1:0 --seed "$seed"
+    ports+=("$node_port")
+    writer=$node_pid
+done
+others+=("$node_pid")
+node_pid=
+for peer in "${ports[@]}"; do
+    until [ "$(redis-cli -p "$peer" hearsay digest 2>/dev/null)" = 0:00000000000000000000000000000000 ]; do sleep 0.1; done
+done
+three=$(sets "$port") || fail "the run failed: $three"
+ended=$(date +%s.%N)
+used=()
+for pid in "${others[@]}"; do used+=("$(processor "$pid")"); done
+
+equal=no
+while [ "$(calculate "$(date +%s.%N) - $ended < 60" %d)" = 1 ]; do
+    digests=$(for peer in "${ports[@]}"; do redis-cli -p "$peer" hearsay digest; done | sort -u)
+    if [ "$(printf '%s\n' "$digests" | wc -l)" = 1 ]; then equal=yes && break; fi
+    sleep 0.2
+done
+took=$(calculate "$(date +%s.%N) - $ended" %.1f)
+dropped=$(redis-cli -p "$port" info hearsay | tr -d '\r' | sed -n 's/^pushes_dropped://p')
+
+ratio=$(calculate "$(json_number "$three" rate) / $(json_number "$alone" rate)" %.3f)
+printf 'alone %.0f SET/s, one of three %.0f SET/s: %s (floor 0.25)\n' "$(json_number "$alone" rate)" "$(json_number "$three" rate)" "$ratio"
+printf 'processor time: writer %s s, receivers %s and %s s (ceiling 1.2 x)\n' "${used[0]}" "${used[1]}" "${used[2]}"
+printf 'pushes dropped: %s; digests equal: %s, %s s after the last write (ceiling 30)\n' "$dropped" "$equal" "$took"
+[ "$equal" = yes ] && [ "$(calculate "$ratio >= 0.25 && $took <= 30 && ${used[1]} <= 1.2 * ${used[0]} && ${used[2]} <= 1.2 * ${used[0]}" %d)" = 1 ]
