@@ -42,10 +42,10 @@ package struct RepairSession: Sendable {
     }
 
     /// How much may be under way without an acknowledgement, in units of a message of up to `unitBytes`; a single message may have more.
-    package static let window = 64
-    static let unitBytes = 64 << 10
+    package static let window = 256
+    static let unitBytes = 16 << 10
     /// A quarter of the window: the other side never waits for an acknowledgement while we are working.
-    static let acknowledgedUnits = 16
+    static let acknowledgedUnits = 64
     package static let maximumPlaces = 1 << 20
     package static let patience = Duration.seconds(30)
     /// The depth whose sums open a session: 256 nodes, 1,280 bytes, saves a round trip for any store that differs at all.
@@ -66,6 +66,8 @@ package struct RepairSession: Sendable {
     private var peerSeen: Seen?
     /// By how many entries the two sides differed in number when they began.
     private var missing = 0
+    /// How many entries that differ the peer has found, and how many we have told it of.
+    private var (peerFound, toldFound) = (0, 0)
     private var unacknowledged = 0
     private var toAcknowledge = 0
     private var lastHeard: Instant
@@ -96,8 +98,8 @@ package struct RepairSession: Sendable {
         (self.phase, self.lastHeard) = (.awaiting, now)
     }
 
-    /// How many entries will cross, as far as this side can tell: what it has found, and where one side had less, the rest.
-    package var expectedEntries: Int { max(self.tally.entries, self.missing) }
+    /// How many entries will cross, as far as is known: what both sides have found, and where one side had less, the rest.
+    package var expectedEntries: Int { max(self.tally.entries + self.peerFound, self.missing) }
 
     package var isEnded: Bool { self.phase == .ended }
 
@@ -148,6 +150,9 @@ package struct RepairSession: Sendable {
             guard self.agree(on: acceptance.leafBits, reader) else { return self.end(.malformed) }
             self.missing = Self.difference(try reader.digest(of: .root), acceptance.root)
             self.peerSeen = acceptance.seen
+            return []
+        case (.listening, .found(let entries)):
+            self.peerFound = Int(UInt32(clamping: entries))  // Shown to people only: no more than can be added up.
             return []
         case (.listening, .endTurn(let isFinal)):
             return isFinal ? self.close() : self.speak()
@@ -266,6 +271,10 @@ package struct RepairSession: Sendable {
                 self.turn.mustAccept = false
                 let root = try reader.digest(of: .root)
                 return (.accept(SessionAcceptance(leafBits: reader.leafBits, root: root, seen: seen)), [])
+            }
+            if self.tally.entries > self.toldFound, self.purpose != .count {
+                self.toldFound = self.tally.entries
+                return (.found(entries: self.toldFound), [])
             }
             if let message = try self.nextOfTurn(reader) { return (message, []) }
             let isFinal = !self.turn.hasAsked

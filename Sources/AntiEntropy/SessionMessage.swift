@@ -23,6 +23,8 @@ package enum SessionMessage: Equatable, Sendable {
     case records([UInt8])
     /// The same without values, in a session that only looks.
     case headers([UInt8])
+    /// So many entries that differ has the sender found: what crosses can be told from what is left.
+    case found(entries: Int)
     /// The sender's turn is over. After a final one nothing is left to ask, and its root follows.
     case endTurn(isFinal: Bool)
     /// The sender's state behind all that it got.
@@ -35,7 +37,7 @@ package enum SessionMessage: Equatable, Sendable {
 
 extension SessionMessage {
     /// What the message counts against the window.
-    var units: Int {
+    package var units: Int {
         switch self {
         case .records(let bytes), .headers(let bytes): 1 + bytes.count / RepairSession.unitBytes
         default: 1

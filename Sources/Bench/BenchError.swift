@@ -27,6 +27,8 @@ package enum BenchError: Error, Equatable, Sendable {
     case neverEqual(first: String, second: String, seconds: Int)
     /// Both nodes have the same entries, and not as many as were written.
     case wrongCount(digest: String, expected: Int)
+    /// A dry run found more or fewer entries than differ.
+    case wrongDifference(found: Int, expected: Int)
     case rawPutsFailed(reason: String)
 }
 
@@ -50,6 +52,7 @@ extension BenchError: CustomStringConvertible {
         case .neverConnected(let seconds): "the nodes did not connect within \(seconds) s"
         case .neverEqual(let first, let second, let seconds): "the nodes stand at \(first) and \(second), and nothing has changed for \(seconds) s"
         case .wrongCount(let digest, let expected): "both nodes stand at \(digest), which is not the \(expected) entries that were written"
+        case .wrongDifference(let found, let expected): "a dry run found \(found) entries that differ, where \(expected) do"
         case .rawPutsFailed(let reason): "measuring LMDB failed: \(reason)"
         }
     }

@@ -13,6 +13,8 @@ struct BenchNode: Sendable {
     /// The port for peers; nil where it has none.
     let peerPort: Int?
     private let client: NodeClient
+    /// For questions while the other one waits for an answer.
+    private let sideClient: NodeClient
     private let log: String
 
     /// Starts a node with these flags beside its name, its data and its port, and waits until it says that it is ready.
@@ -28,7 +30,8 @@ struct BenchNode: Sendable {
             let hasEnded = workspace.hasEnded(pid)
             if let (port, peerPort) = portsWhenReady(inLog: Self.text(of: log)) {
                 let client = try await NodeClient.connect(port: port, on: loop)
-                return BenchNode(name: name, pid: pid, port: port, peerPort: peerPort, client: client, log: log)
+                let sideClient = try await NodeClient.connect(port: port, on: loop)
+                return BenchNode(name: name, pid: pid, port: port, peerPort: peerPort, client: client, sideClient: sideClient, log: log)
             }
             if hasEnded { throw .nodeFailed(name: name, lastLine: Self.lastLine(of: log)) }
             await loop.pause(.milliseconds(10))
@@ -70,6 +73,29 @@ struct BenchNode: Sendable {
         guard entries <= Self.entriesPerLeaf << leafBits else { return false }
         return try await self.information("frozen_table_entries") == "0"
     }
+
+    /// Waits until it is linked with the other node.
+    func awaitLinked(on loop: any EventLoop, within patience: Duration) async throws(BenchError) {
+        let deadline = Instant.monotonic + patience
+        while try await self.information("linked_members") != "1" {
+            guard Instant.monotonic < deadline else { throw .neverConnected(seconds: Int(patience.inSeconds)) }
+            await loop.pause(.milliseconds(5))
+        }
+    }
+
+    /// How many entries `REPAIR DRYRUN` finds to differ from the other node's.
+    func countDifferences(from other: BenchNode) async throws(BenchError) -> Int {
+        let reply = try await self.ask("HEARSAY", "REPAIR", other.name, "DRYRUN")
+        guard case .array(let parts) = reply, !parts.isEmpty else { throw .unexpectedReply(request: "HEARSAY REPAIR DRYRUN", reply: "\(reply)") }
+        // Names and numbers in turn.
+        var found = 0
+        for case (let name?, .integer(let number)) in zip(parts.map(\.text), parts.dropFirst())
+        where ["only-here", "only-there", "in-both"].contains(name) { found += Int(number) }
+        return found
+    }
+
+    /// Is answered beside whatever the node does for another question.
+    func ping() async throws(BenchError) { _ = try await self.sideClient.ask(["PING"]) }
 
     /// A leaf has 12 to 24 entries.
     private static let entriesPerLeaf: UInt64 = 24

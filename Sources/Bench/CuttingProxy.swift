@@ -58,6 +58,17 @@ package final class CuttingProxy: Sendable {
         try await self.loop.submit { self.state.value.heal(delay: delay) }.get()
     }
 
+    /// Lets connections through from now on as far as the first frame of each side, so that the nodes greet each other, and holds all else until
+    /// `release`.
+    package func healGreetings() async throws {
+        try await self.loop.submit { self.state.value.heal(delay: .zero, isHolding: true) }.get()
+    }
+
+    /// Lets go of what is held.
+    package func release() async throws {
+        try await self.loop.submit { self.state.value.release() }.get()
+    }
+
     /// When the first byte arrived since `heal`; nil if none does in time.
     package func firstByte(within patience: Duration) async throws -> Instant? {
         try await self.loop.flatSubmit { self.state.value.firstByte(within: patience, on: self.loop) }.get()
@@ -73,6 +84,8 @@ package final class CuttingProxy: Sendable {
 final class ProxyState {
     var destination: Int?
     fileprivate(set) var isCut = true
+    /// Only the first frame of each direction gets through.
+    fileprivate(set) var isHolding = false
     fileprivate(set) var delay = TimeAmount.zero
     fileprivate(set) var traffic = PeerTraffic()
     private var relays: [ProxyRelay] = []
@@ -90,9 +103,14 @@ final class ProxyState {
         for relay in relays { relay.cut() }
     }
 
-    fileprivate func heal(delay: Duration) {
-        (self.isCut, self.delay) = (false, .nanoseconds(delay.wholeNanoseconds))
+    fileprivate func heal(delay: Duration, isHolding: Bool = false) {
+        (self.isCut, self.isHolding, self.delay) = (false, isHolding, .nanoseconds(delay.wholeNanoseconds))
         (self.traffic, self.firstByteAt) = (PeerTraffic(), nil)
+    }
+
+    fileprivate func release() {
+        self.isHolding = false
+        for relay in self.relays { relay.release() }
     }
 
     func arrived(_ byteCount: Int, ofRecords recordBytes: Int) {
@@ -111,12 +129,12 @@ final class ProxyState {
         let promise = loop.makePromise(of: Instant?.self)
         self.firstByteWaiters.append(promise)
         let bound = NIOLoopBound(self, eventLoop: loop)
-        loop.scheduleTask(in: .nanoseconds(patience.wholeNanoseconds)) {
-            guard bound.value.firstByteAt == nil else { return }  // It has been told.
-            let waiters = bound.value.firstByteWaiters
-            bound.value.firstByteWaiters = []
-            for waiter in waiters { waiter.succeed(nil) }
+        let timeout = loop.scheduleTask(in: .nanoseconds(patience.wholeNanoseconds)) {
+            bound.value.firstByteWaiters.removeAll { $0.futureResult === promise.futureResult }
+            promise.succeed(nil)
         }
+        // Left alone it would end another's wait.
+        promise.futureResult.whenComplete { _ in timeout.cancel() }
         return promise.futureResult
     }
 }

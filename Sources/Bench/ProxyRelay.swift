@@ -20,6 +20,9 @@ final class ProxyRelay: ChannelDuplexHandler {
     private var partner: ProxyRelay?
     private var context: ChannelHandlerContext?
     private var meter = FrameMeter()
+    private var greeting = FirstFrame()
+    /// What came behind the greeting while the proxy held it.
+    private var held = ByteBuffer()
     private var queuedBytes = 0
     /// The channel asked to read while nothing could be taken.
     private var owesRead = false
@@ -61,11 +64,26 @@ final class ProxyRelay: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = self.unwrapInboundIn(data)
+        var bytes = self.unwrapInboundIn(data)
         let recordBytes = bytes.withUnsafeReadableBytes { self.meter.recordBytes(in: $0) }
         self.proxy.arrived(bytes.readableBytes, ofRecords: recordBytes)
         self.queuedBytes += bytes.readableBytes
-        self.later(on: context.eventLoop) { $0.send(bytes, from: self) }
+        var first = self.greeting.take(from: &bytes)
+        if self.proxy.isHolding { self.held.writeBuffer(&bytes) } else { first.writeBuffer(&bytes) }
+        guard first.readableBytes > 0 else { return }
+        self.forward(first, on: context.eventLoop)
+    }
+
+    private func forward(_ bytes: ByteBuffer, on loop: any EventLoop) {
+        self.later(on: loop) { $0.send(bytes, from: self) }
+    }
+
+    /// Sends on what was held.
+    func release() {
+        guard let context, self.held.readableBytes > 0 else { return }
+        let bytes = self.held
+        self.held = ByteBuffer()
+        self.forward(bytes, on: context.eventLoop)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -113,5 +131,27 @@ final class ProxyRelay: ChannelDuplexHandler {
     private func finish() {
         guard let context else { return }
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+    }
+}
+
+/// Tells the first frame of a stream from what follows.
+struct FirstFrame {
+    private var length: [UInt8] = []
+    /// Bytes of it behind the length that are still to come; nil while the length is not whole.
+    private var rest: Int?
+
+    /// Takes from the front what belongs to the first frame.
+    mutating func take(from bytes: inout ByteBuffer) -> ByteBuffer {
+        var taken = ByteBuffer()
+        while self.rest == nil, let byte = bytes.readInteger(as: UInt8.self) {
+            self.length.append(byte)
+            taken.writeInteger(byte)
+            guard self.length.count == PeerWire.lengthByteCount else { continue }
+            self.rest = self.length.reversed().reduce(0) { $0 << 8 | Int($1) }
+        }
+        guard let rest, var part = bytes.readSlice(length: min(rest, bytes.readableBytes)) else { return taken }
+        self.rest = rest - part.readableBytes
+        taken.writeBuffer(&part)
+        return taken
     }
 }

@@ -80,12 +80,13 @@ private struct RepairRun {
 
     mutating func measure(_ measureRaw: (String) throws -> RepairBench.RawRates) async throws -> RepairBenchReport {
         let nodes = try await self.makeEqualNodes()
-        var (prompt, delayed): ([RepairSample], [RepairSample]) = ([], [])
+        var (prompt, delayed, dry): ([RepairSample], [RepairSample], [[Double]]) = ([], [], [])
         for number in 1...self.options.repeatCount {
             // By turns, so that whatever drifts meets both.
             prompt.append(try await self.repair(nodes, delay: .zero, "run \(number) of \(self.options.repeatCount)"))
             let name = "run \(number) of \(self.options.repeatCount), 100 ms each way"
             delayed.append(try await self.repair(nodes, delay: RepairBench.delay, name))
+            dry.append(try await self.count(nodes, "run \(number) of \(self.options.repeatCount), dry"))
         }
         self.progress("stopping the nodes")
         self.workspace.send(SIGKILL, to: nodes.second.pid)
@@ -97,7 +98,7 @@ private struct RepairRun {
         } catch {
             throw BenchError.rawPutsFailed(reason: "\(error)")
         }
-        return RepairBenchReport(options: self.options, prompt: prompt, delayed: delayed, raw: raw)
+        return RepairBenchReport(options: self.options, prompt: prompt, delayed: delayed, dryProcessorSeconds: dry, raw: raw)
     }
 
     // MARK: Two equal nodes
@@ -105,6 +106,10 @@ private struct RepairRun {
     private struct Nodes {
         let first: BenchNode
         let second: BenchNode
+
+        var processorTimes: [Duration] { [self.first, self.second].map { $0.processorTime() } }
+
+        func processorSeconds(since before: [Duration]) -> [Double] { zip(before, self.processorTimes).map { ($1 - $0).inSeconds } }
     }
 
     private mutating func makeEqualNodes() async throws -> Nodes {
@@ -136,6 +141,18 @@ private struct RepairRun {
     // MARK: One repair
 
     private mutating func repair(_ nodes: Nodes, delay: Duration, _ name: String) async throws -> RepairSample {
+        try await self.makeDifferent(nodes, name)
+        let before = nodes.processorTimes
+        try await self.proxy.heal(delay: delay)
+        let beganAt = try await self.firstByte()
+        // A hundredth of the time so far is precise enough, and costs the nodes little.
+        let endedAt = try await self.awaitEqual(nodes, every: { max(.milliseconds(2), $0 / 100) }) { _ in }
+        let traffic = try await self.proxy.traffic()
+        return RepairSample(seconds: endedAt.since(beganAt).inSeconds, traffic: traffic, processorSeconds: nodes.processorSeconds(since: before))
+    }
+
+    /// Cuts the nodes off and writes what is to differ.
+    private mutating func makeDifferent(_ nodes: Nodes, _ name: String) async throws {
         // What the last session has still to say.
         await self.loop.pause(.milliseconds(500))
         try await self.proxy.cut()
@@ -146,17 +163,37 @@ private struct RepairRun {
         if self.options.pattern != .updates { self.entryCount += self.options.differ }
         try await self.rest(nodes)
         self.progress("\(name): waiting for n2 to dial")
-        let before = [nodes.first, nodes.second].map { $0.processorTime() }
-        try await self.proxy.heal(delay: delay)
+    }
+
+    private func firstByte() async throws -> Instant {
         guard let beganAt = try await self.proxy.firstByte(within: Self.dialPatience) else {
             throw BenchError.neverConnected(seconds: Int(Self.dialPatience.inSeconds))
         }
-        // A hundredth of the time so far is precise enough, and costs the nodes little.
-        let endedAt = try await self.awaitEqual(nodes, every: { max(.milliseconds(2), $0 / 100) }) { _ in }
-        let traffic = try await self.proxy.traffic()
-        let after = [nodes.first, nodes.second].map { $0.processorTime() }
-        return RepairSample(
-            seconds: endedAt.since(beganAt).inSeconds, traffic: traffic, processorSeconds: zip(before, after).map { ($1 - $0).inSeconds })
+        return beganAt
+    }
+
+    // MARK: One count
+
+    /// Has what differs counted by `REPAIR DRYRUN`, and repaired afterwards.
+    ///
+    /// Nodes that are linked repair as soon as their summaries show a difference, so these are held back until the command has begun.
+    ///
+    /// - Returns: the processor time of each node from the command to its answer, in seconds.
+    private mutating func count(_ nodes: Nodes, _ name: String) async throws -> [Double] {
+        try await self.makeDifferent(nodes, name)
+        try await self.proxy.healGreetings()
+        _ = try await self.firstByte()
+        for node in [nodes.first, nodes.second] { try await node.awaitLinked(on: self.loop, within: Self.dialPatience) }
+        let before = nodes.processorTimes
+        async let asked = nodes.first.countDifferences(from: nodes.second)
+        // Whoever is answered now came behind the command.
+        try await nodes.first.ping()
+        try await self.proxy.release()
+        let found = try await asked
+        let seconds = nodes.processorSeconds(since: before)
+        guard found == self.options.differ else { throw BenchError.wrongDifference(found: found, expected: self.options.differ) }
+        try await self.awaitEqual(nodes, every: { max(.milliseconds(2), $0 / 100) }) { _ in }
+        return seconds
     }
 
     /// Waits until both nodes have counted what was written, and have nothing else to do.

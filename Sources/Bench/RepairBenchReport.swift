@@ -9,6 +9,8 @@ package struct RepairBenchReport: Equatable, Sendable {
     package let recordBytes: Int
     /// Of each node.
     package let processorSeconds: [Double]
+    /// The same over one `REPAIR DRYRUN`, which counts and gives nothing.
+    package let dryProcessorSeconds: [Double]
     package let raw: RepairBench.RawRates
     /// The least and the greatest of the runs without a delay.
     private let digestByteRange: ClosedRange<Int>
@@ -18,8 +20,11 @@ package struct RepairBenchReport: Equatable, Sendable {
     /// - Parameters:
     ///   - prompt: the runs without a delay; all but round trips is of these.
     ///   - delayed: the runs with one.
-    init(options: RepairBenchOptions, prompt: [RepairSample], delayed: [RepairSample], raw: RepairBench.RawRates) {
-        precondition(!prompt.isEmpty && !delayed.isEmpty, "no runs")
+    ///   - dryProcessorSeconds: of each dry run, each node's processor time.
+    init(
+        options: RepairBenchOptions, prompt: [RepairSample], delayed: [RepairSample], dryProcessorSeconds: [[Double]], raw: RepairBench.RawRates
+    ) {
+        precondition(!prompt.isEmpty && !delayed.isEmpty && !dryProcessorSeconds.isEmpty, "no runs")
         (self.options, self.raw) = (options, raw)
         (self.seconds, self.delayedSeconds) = (median(prompt.map(\.seconds)), median(delayed.map(\.seconds)))
         self.digestBytes = Int(median(prompt.map { Double($0.traffic.digestBytes) }))
@@ -27,7 +32,8 @@ package struct RepairBenchReport: Equatable, Sendable {
         self.recordByteRange = range(prompt.map(\.traffic.recordBytes))
         self.secondsRange = range(prompt.map(\.seconds))
         self.recordBytes = Int(median(prompt.map { Double($0.traffic.recordBytes) }))
-        self.processorSeconds = prompt[0].processorSeconds.indices.map { node in median(prompt.map { $0.processorSeconds[node] }) }
+        self.processorSeconds = medians(prompt.map(\.processorSeconds))
+        self.dryProcessorSeconds = medians(dryProcessorSeconds)
     }
 
     /// How often something had to cross before the next thing could, there and back: what a delay costs, in units of it.
@@ -58,6 +64,7 @@ package struct RepairBenchReport: Equatable, Sendable {
                 "\(fixed(self.secondsRange.lowerBound, decimals: 4)) to \(fixed(self.secondsRange.upperBound, decimals: 4))"),
             line("repaired/s", grouped(Int(self.repairedPerSecond.rounded())), "\(fixed(share, decimals: 2)) x LMDB in batches"),
             line("CPU seconds", self.processorSeconds.map { fixed($0, decimals: 3) }.joined(separator: " "), "first node, second node"),
+            line("", self.dryProcessorSeconds.map { fixed($0, decimals: 3) }.joined(separator: " "), "to count what differs: REPAIR DRYRUN"),
             line("LMDB puts/s", grouped(Int(self.raw.perSecond.rounded())), "synced batches of 1,000"),
             line("", grouped(Int(self.raw.sortedPerSecond.rounded())), "one synced batch, sorted"),
         ].joined(separator: "\n")
@@ -74,11 +81,15 @@ package struct RepairBenchReport: Equatable, Sendable {
         object.add("seconds", self.seconds, decimals: 6)
         object.add("repaired_per_second", self.repairedPerSecond, decimals: 1)
         object.add("cpu_seconds", self.processorSeconds, decimals: 6)
+        object.add("dryrun_cpu_seconds", self.dryProcessorSeconds, decimals: 6)
         object.add("raw_lmdb_per_second", self.raw.perSecond, decimals: 1)
         object.add("raw_lmdb_sorted_per_second", self.raw.sortedPerSecond, decimals: 1)
         return object.text
     }
 }
+
+/// Of each column.
+private func medians(_ rows: [[Double]]) -> [Double] { rows[0].indices.map { column in median(rows.map { $0[column] }) } }
 
 private func range<Number: Comparable>(_ numbers: [Number]) -> ClosedRange<Number> { numbers.min()!...numbers.max()! }
 

@@ -164,7 +164,7 @@ extension Replica {
 
     private func advanceRandomKey(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
         var (visited, next, found): (Int, Token?, Bool) = (0, nil, false)
-        try self.store.scan(from: job.cursor) { entry in
+        try self.store.scan(job.cursor...Token.last) { entry in
             if visited >= Self.sliceEntries {
                 next = entry.token
                 return false
@@ -194,7 +194,7 @@ extension Replica {
         var (visited, next): (Int, Token?) = (0, nil)
         var keys: [[UInt8]] = []
         var last: Token?
-        try self.store.scan(from: job.cursor) { entry in
+        try self.store.scan(job.cursor...Token.last) { entry in
             if visited >= Self.sliceEntries / 4, entry.token != last {
                 next = entry.token
                 return false

@@ -59,8 +59,7 @@ struct Exchange {
     let began: Instant
     var sendSequence: UInt16 = 0
     var expectedSequence: UInt16 = 0
-    /// What came and could not be handled yet, as a drain runs or entries are unfolded; bounded by the session's window.
-    var inbox: Deque<SessionMessage> = []
+    var inbox = SessionInbox()
     /// REPAIR or DIFF that waits for the end.
     var request: PeerRequestJob?
     var progress = SessionProgress()
@@ -79,4 +78,27 @@ struct SessionProgress: Equatable {
     var bytesOut = 0
     /// Of the entries that came, those whose write we had not been told of when the session began: on their way, not lost.
     var inFlight = 0
+}
+
+/// What came and could not be handled yet, as a drain runs or entries are unfolded.
+///
+/// - Bound: a session's window, a quarter more for what does not count against it, and one message.
+struct SessionInbox {
+    static let maximumUnits = RepairSession.window + RepairSession.window / 4
+
+    private var messages: Deque<SessionMessage> = []
+    private var units = 0
+
+    var first: SessionMessage? { self.messages.first }
+    var isEmpty: Bool { self.messages.isEmpty }
+
+    /// - Returns: false where more waits than an honest peer sends.
+    mutating func take(_ message: SessionMessage) -> Bool {
+        guard self.units < Self.maximumUnits else { return false }
+        self.units += message.units
+        self.messages.append(message)
+        return true
+    }
+
+    mutating func removeFirst() { self.units -= self.messages.removeFirst().units }
 }

@@ -202,7 +202,7 @@ extension Replica {
         var keys = ReplyWriter()
         var (count, position): (Int, LogPosition) = (0, 0)
         let (limit, pattern) = (page.entries, page.pattern)
-        try self.store.scan(from: start) { entry in
+        try self.store.scan(start...Token.last) { entry in
             // A cursor of 0 means the beginning, so the first token may not be one to stop before.
             if visited >= limit, entry.token != last, entry.token.rawValue != 0 {
                 next = entry.token

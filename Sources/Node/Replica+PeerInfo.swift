@@ -74,8 +74,12 @@ extension Replica {
         var text = "\(exchange.session.purpose) with \(name): \(entries) entries and \(humanBytes(UInt64(progress.bytesIn + progress.bytesOut))) in "
         text += "\(seconds(now.since(exchange.began))) s, \(Int(rate)) a second"
         let left = exchange.session.expectedEntries - entries
-        if left > 0, rate > 0 { text += ", \(left) left, \(Int(Double(left) / rate) + 1) s to go" }
-        return text
+        guard left > 0 else { return text }
+        text += ", \(left) entries left"
+        guard entries > 0 else { return text }
+        // As long as those so far.
+        let bytesLeft = Double(progress.bytesIn + progress.bytesOut) / Double(entries) * Double(left)
+        return text + " of about \(humanBytes(UInt64(bytesLeft))), \(Int(Double(left) / rate) + 1) s to go"
     }
 }
 

@@ -47,8 +47,7 @@ extension Replica {
             return
         }
         link.exchange!.expectedSequence &+= 1
-        guard link.exchange!.inbox.count <= RepairSession.window + RepairSession.window / 4 else { return self.fail(.tooMuch, link, at: moment.now) }
-        link.exchange!.inbox.append(message)
+        guard link.exchange!.inbox.take(message) else { return self.fail(.tooMuch, link, at: moment.now) }
         try self.tendExchange(of: link, at: moment)
     }
 

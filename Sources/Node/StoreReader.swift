@@ -13,8 +13,7 @@ struct StoreReader: EntryReader {
 
     func visit(_ range: ClosedRange<Token>, _ body: (StoredEntry) -> Bool) throws(StoreError) {
         let key = self.store.identity.digestKey
-        try self.store.scan(from: range.lowerBound) { entry in
-            guard entry.token <= range.upperBound else { return false }
+        try self.store.scan(range) { entry in
             guard let record = entry.record else { return true }
             return body(StoredEntry(scanned: entry, record: record, digestKey: key))
         }

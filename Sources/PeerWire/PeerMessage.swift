@@ -84,6 +84,7 @@ enum FrameType: UInt8, CaseIterable {
     case sessionRoot
     case sessionAcknowledge
     case sessionAbort
+    case sessionFound
     /// A piece of a message that is longer than a frame; the last piece ends it.
     case part = 40
     case lastPart

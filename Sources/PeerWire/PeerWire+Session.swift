@@ -22,6 +22,7 @@ extension PeerWire {
         case .root: .sessionRoot
         case .acknowledge: .sessionAcknowledge
         case .abort: .sessionAbort
+        case .found: .sessionFound
         }
     }
 
@@ -59,6 +60,7 @@ extension PeerWire {
             bytes.append(root.seen)
         case .acknowledge(let units): bytes.append(UInt16(units))
         case .abort(let fault): bytes.append(fault.rawValue)
+        case .found(let entries): bytes.append(variable: UInt64(entries))
         }
     }
 
@@ -92,6 +94,10 @@ extension PeerWire {
             let units = Int(try reader.number(UInt16.self))
             try reader.end()
             return .acknowledge(units: units)
+        case .sessionFound:
+            let entries = try reader.count()
+            try reader.end()
+            return .found(entries: entries)
         case .sessionAbort: return .abort(try reader.choice(SessionFault.self))
         default: preconditionFailure("\(type) is no frame of a session")
         }

@@ -14,7 +14,7 @@ package enum PeerWire {
     package static let maximumFrameBytes = 64 << 10
     /// Type and payload of one message: the longest record, and room for what is around it.
     package static let maximumMessageBytes = (64 << 20) + (1 << 20)
-    static let lengthByteCount = 4
+    package static let lengthByteCount = 4
     static let magic = Array("HEARSAYP".utf8)
 
     /// Appends a message's frame or frames.

@@ -162,7 +162,7 @@ final class SimulatedNode {
     /// All entries as a scan shows them.
     func entries() throws(StoreError) -> [[UInt8]: Entry] {
         var entries: [[UInt8]: Entry] = [:]
-        try self.replica!.store.scan(from: Token(rawValue: 0)) { entry in
+        try self.replica!.store.scan(Token.first...Token.last) { entry in
             entries[Array(entry.key)] = Entry(header: entry.record!.versionHeader, payload: Array(entry.record!.payload))
             return true
         }

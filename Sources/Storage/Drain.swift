@@ -89,7 +89,7 @@ package struct Drain {
     package init(_ job: DrainJob, into writer: any BaseWriter, transactionPages: Int = Self.transactionPages) {
         (self.job, self.writer, self.transactionPages) = (job, writer, transactionPages)
         self.digestKey = job.checkpoint.identity.digestKey
-        self.next = job.table.firstIndex(from: Token(rawValue: 0))
+        self.next = job.table.firstIndex(in: .first ... .last)
         self.committed = (self.next, 0)
     }
 

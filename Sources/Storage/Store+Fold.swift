@@ -51,10 +51,10 @@ extension Store {
 
     /// Folds the live table's entries in a token range, which is a few neighbours.
     func fold(range: ClosedRange<Token>) throws(StoreError) {
-        var index = self.live.firstIndex(from: range.lowerBound)
-        while let place = index, self.live[place].token <= range.upperBound {
+        var index = self.live.firstIndex(in: range)
+        while let place = index {
             if self.live[place].fold != .this { try self.foldEntry(at: place) }
-            index = self.live.index(after: place)
+            index = self.live.index(after: place, through: range.upperBound)
         }
     }
 
@@ -145,8 +145,7 @@ extension Store {
         try self.fold(range: range)
         var (digest, damaged) = (Digest.empty, 0)
         let key = self.identity.digestKey
-        try self.scan(from: range.lowerBound) { entry in
-            guard entry.token <= range.upperBound else { return false }
+        try self.scan(range) { entry in
             if let record = entry.record { digest.add(record.fingerprint(under: key)) }
             if !entry.isIntact { damaged += 1 }
             return true
@@ -177,8 +176,7 @@ extension Store {
     private func countForGrowth(_ range: ClosedRange<Token>) throws(StoreError) -> Int {
         try self.fold(range: range)
         var visited = 0
-        try self.scan(from: range.lowerBound) { entry in
-            guard entry.token <= range.upperBound else { return false }
+        try self.scan(range) { entry in
             if let record = entry.record { self.tree.count(record.fingerprint(under: self.identity.digestKey), at: entry.token) }
             visited += 1
             return true

@@ -148,9 +148,8 @@ extension Store {
     package func digest(ofNode node: DigestNode) throws(StoreError) -> Digest {
         if node.depth <= self.tree.leafBits { return self.tree.digest(depth: node.depth, index: Int(node.index)) }
         var digest = Digest.empty
-        let (key, last) = (self.identity.digestKey, node.tokens.upperBound)
-        try self.scan(from: node.tokens.lowerBound) { entry in
-            guard entry.token <= last else { return false }
+        let key = self.identity.digestKey
+        try self.scan(node.tokens) { entry in
             if let record = entry.record { digest.add(record.fingerprint(under: key)) }
             return true
         }

@@ -14,19 +14,19 @@ package struct ScannedEntry {
 }
 
 extension Store {
-    /// Visits the newest version of every key at or behind a token, in token order, until `body` returns false.
+    /// Visits the newest version of every key of a token range, in token order, until `body` returns false.
     ///
     /// A merge of live table, frozen table and base, the first of them winning where several have a key. Nothing may be put meanwhile.
-    package func scan(from start: Token, _ body: (ScannedEntry) throws(StoreError) -> Bool) throws(StoreError) {
+    package func scan(_ range: ClosedRange<Token>, _ body: (ScannedEntry) throws(StoreError) -> Bool) throws(StoreError) {
         try self.reader.open()
-        var upper = TableCursor(self.live, from: start)
-        var middle = TableCursor(self.frozen?.table, from: start)
-        var lower = try self.reader.seek(start)
+        var upper = TableCursor(self.live, range)
+        var middle = TableCursor(self.frozen?.table, range)
+        var lower = try self.reader.seek(range.lowerBound)
         while true {
             var least: Place?
             if let place = upper.place { least = place }
             if let place = middle.place, least.map({ place.precedes($0) }) ?? true { least = place }
-            if let entry = lower {
+            if let entry = lower, entry.token <= range.upperBound {
                 let place = Place(token: entry.token, key: entry.key)
                 if least.map({ place.precedes($0) }) ?? true { least = place }
             }
@@ -65,10 +65,11 @@ private struct Place: Equatable {
 /// A walk over a table, or over none.
 private struct TableCursor {
     private let table: Table?
+    private let last: Token
     private var index: Int?
 
-    init(_ table: Table?, from start: Token) {
-        (self.table, self.index) = (table, table?.firstIndex(from: start))
+    init(_ table: Table?, _ range: ClosedRange<Token>) {
+        (self.table, self.last, self.index) = (table, range.upperBound, table?.firstIndex(in: range))
     }
 
     var place: Place? {
@@ -79,7 +80,7 @@ private struct TableCursor {
     /// The slot at a place, passing over it; nil where the walk is elsewhere.
     mutating func take(_ place: Place) -> Table.Slot? {
         guard let table, let index, self.place == place else { return nil }
-        self.index = table.index(after: index)
+        self.index = table.index(after: index, through: self.last)
         return table[index]
     }
 }

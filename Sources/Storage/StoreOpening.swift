@@ -141,7 +141,7 @@ private struct Replay {
     private mutating func dropSuperseded(by base: any Base) throws(StoreError) {
         let reader = try base.makeReader()
         try reader.open()
-        var index = self.table.firstIndex(from: Token(rawValue: 0))
+        var index = self.table.firstIndex(in: .first ... .last)
         while let place = index {
             let slot = self.table[place]
             let record = slot.record!.view

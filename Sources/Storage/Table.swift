@@ -186,24 +186,30 @@ package struct Table: Sendable {
         return sum
     }
 
-    /// The first used slot at or behind a token, in token order.
-    package func firstIndex(from token: Token) -> Int? {
+    /// The first used slot with a token of a range, in token order.
+    package func firstIndex(in range: ClosedRange<Token>) -> Int? {
         // A run that began before this home may reach over it.
-        self.nextUsed(from: self.start(behindTokensBelow: token), noLessThan: token)
+        self.nextUsed(from: self.start(behindTokensBelow: range.lowerBound), in: range)
     }
 
-    private func nextUsed(from start: Int, noLessThan token: Token) -> Int? {
+    /// The used slot after one, if its token is not beyond `last`.
+    package func index(after index: Int, through last: Token = .last) -> Int? {
+        self.nextUsed(from: index + 1, in: .first...last)
+    }
+
+    private func nextUsed(from start: Int, in range: ClosedRange<Token>) -> Int? {
+        let lastHome = self.home(of: range.upperBound)
         var index = start
         while index < self.slots.count {
-            if self.slots[index].record != nil, self.slots[index].token.rawValue >= token.rawValue { return index }
+            if self.slots[index].record == nil {
+                // What is not beyond the range's end lies before the first empty slot from its home on.
+                if index >= lastHome { return nil }
+            } else if self.slots[index].token.rawValue >= range.lowerBound.rawValue {
+                return self.slots[index].token.rawValue <= range.upperBound.rawValue ? index : nil
+            }
             index += 1
         }
         return nil
-    }
-
-    /// The used slot after one.
-    package func index(after index: Int) -> Int? {
-        self.nextUsed(from: index + 1, noLessThan: Token(rawValue: 0))
     }
 
     // MARK: Change

@@ -18,6 +18,9 @@ struct BenchRepairCommand: AsyncParsableCommand {
             Record bytes are encoded records as they cross, digest bytes all others, both ways, framing and gossip included. Round trips are \
             measured: the time with 100 ms added each way, less the time without, by 0.2 s. All other figures are of the runs without a delay.
 
+            A last run each time has the first node count what differs, by HEARSAY REPAIR n2 DRYRUN, while the proxy holds back the summaries \
+            on which the nodes would begin to repair; the processor time of both runs from the command to its answer.
+
             LMDB puts are of as many records of the same store, into the LMDB file of the first node once it has stopped, synced in batches of \
             1,000 in random order and in one batch in LMDB's order: new ones, or with the pattern updates those that are there.
 
@@ -44,7 +47,7 @@ struct BenchRepairCommand: AsyncParsableCommand {
     @Option(help: "Which keys differ: uniform, clustered, onesided or updates.")
     var pattern = RepairBenchOptions.Pattern.uniform
 
-    @Option(name: [.customShort("n"), .customLong("repeat")], help: "So many runs without a delay, and as many with one.")
+    @Option(name: [.customShort("n"), .customLong("repeat")], help: "So many runs without a delay, as many with one, and as many dry ones.")
     var repeatCount = 3
 
     @Option(help: "Keys and values follow from it.")

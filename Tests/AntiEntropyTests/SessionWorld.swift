@@ -3,14 +3,14 @@ import Basics
 import Digests
 import Versioning
 
-/// An entry of a model replica. Its record is 48 bytes: token, stamp and dot, which is all that tells versions apart here.
+/// An entry of a model replica. Its record is token, stamp and dot, which is all that tells versions apart here, and zeros for a value.
 struct ModelEntry: ReadableEntry, Equatable {
     let token: Token
     let stamp: Stamp
     let dot: Dot
     var isIntact = true
 
-    static let recordByteCount = 48
+    static let recordByteCount = 240
     var recordByteCount: Int { Self.recordByteCount }
 
     var fingerprint: Fingerprint {
@@ -27,8 +27,12 @@ struct ModelEntry: ReadableEntry, Equatable {
         }
     }
 
-    func appendRecord(to bytes: inout [UInt8]) { bytes += self.encoded }
-    func appendHeader(to bytes: inout [UInt8]) { bytes += self.encoded }
+    func appendRecord(to bytes: inout [UInt8]) {
+        let end = bytes.count + Self.recordByteCount
+        bytes += self.encoded
+        bytes += repeatElement(0, count: end - bytes.count)
+    }
+    func appendHeader(to bytes: inout [UInt8]) { self.appendRecord(to: &bytes) }
 
     static func decode(_ bytes: [UInt8]) -> [ModelEntry] {
         stride(from: 0, to: bytes.count, by: Self.recordByteCount).map { start in
@@ -113,8 +117,12 @@ struct SessionWorld {
     private(set) var messages = 0
     /// How often the direction changed: half of the round trips.
     private(set) var turns = 0
-    /// The most messages that were under way to one side.
+    /// What they count against the window.
+    private(set) var units = 0
+    /// The most units that were under way to one side.
     private(set) var greatestBacklog = 0
+    /// What both sides expected to cross, each time records came.
+    private(set) var expected: [Int] = []
     var now = Instant(nanoseconds: 1)
     private var queues = [[SessionMessage](), []]
 
@@ -132,7 +140,7 @@ struct SessionWorld {
             if self.queues[0].isEmpty && self.queues[1].isEmpty { return }
             side = self.queues[1].isEmpty ? 0 : 1
             self.turns += 1
-            self.greatestBacklog = max(self.greatestBacklog, self.queues[0].count, self.queues[1].count)
+            for queue in self.queues { self.greatestBacklog = max(self.greatestBacklog, queue.reduce(0) { $0 + $1.units }) }
             for message in self.queues[side] { self.hear(message, side) }
             self.queues[side] = []
         }
@@ -143,6 +151,7 @@ struct SessionWorld {
         while let (message, actions) = self.sessions[side].next(self.replicas[side], seen: self.replicas[side].seen, at: self.now) {
             self.queues[1 - side].append(corrupt(message, self.messages))
             self.messages += 1
+            self.units += message.units
             self.perform(actions, side)
         }
     }
@@ -152,6 +161,7 @@ struct SessionWorld {
             guard case .open(let opening) = message else { return }
             self.sessions.append(RepairSession(accepting: opening, at: self.now))
         }
+        if case .records = message { self.expected += self.sessions.map(\.expectedEntries) }
         self.perform(self.sessions[side].handle(message, self.replicas[side], at: self.now), side)
     }
 

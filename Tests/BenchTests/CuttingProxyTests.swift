@@ -75,6 +75,44 @@ import Testing
         }
     }
 
+    @Test func `a wait for the first byte ends by that byte or its own time, not by that of an earlier wait`() async throws {
+        try await withProxy { proxy, server, loop in
+            try await proxy.heal()
+            let (near, far) = try await connectedPair(proxy, server, on: loop)
+            async let early = proxy.firstByte(within: .milliseconds(200))
+            near.send([1])
+            #expect(try await early != nil)
+            try await proxy.heal()
+            async let late = proxy.firstByte(within: .seconds(60))
+            // Longer than the first wait would have had.
+            #expect(try await proxy.firstByte(within: .milliseconds(300)) == nil)
+            near.send([2])
+            #expect(try await late != nil)
+            #expect(try await far.receive(2) == [1, 2])
+        }
+    }
+
+    @Test func `held behind its greetings a connection passes the first frame of each side, and the rest once released`() async throws {
+        try await withProxy { proxy, server, loop in
+            try await proxy.healGreetings()
+            let (near, far) = try await connectedPair(proxy, server, on: loop)
+            let (greeting, rest) = (Self.frame(records: 3), Self.frame(records: 1_000))
+            near.send(Array(greeting[..<2]))
+            #expect(try await far.receive(2) == Array(greeting[..<2]))
+            near.send(Array(greeting[2...]) + rest)
+            #expect(try await far.receive(greeting.count - 2) == Array(greeting[2...]))
+            far.send(greeting)
+            // What was sent behind the first frame before this answer would have come with it, or before it.
+            #expect(try await near.receive(greeting.count) == greeting)
+            far.send(rest)
+            try await proxy.release()
+            #expect(try await far.receive(rest.count) == rest)
+            #expect(try await near.receive(rest.count) == rest)
+            near.send([1])
+            #expect(try await far.receive(1) == [1])
+        }
+    }
+
     @Test func `a cut closes both sides at once, however long the delay, and what is on its way is neither delivered nor counted`() async throws {
         try await withProxy { proxy, server, loop in
             try await proxy.heal(delay: .seconds(30))

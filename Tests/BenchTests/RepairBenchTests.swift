@@ -74,7 +74,7 @@ import Testing
         }
         return RepairBenchReport(
             options: RepairBenchOptions(), prompt: samples(prompt), delayed: samples(delayed),
-            raw: RepairBench.RawRates(perSecond: 50_000, sortedPerSecond: 700_000))
+            dryProcessorSeconds: prompt.map { [$0, $0 / 5] }, raw: RepairBench.RawRates(perSecond: 50_000, sortedPerSecond: 700_000))
     }
 
     @Test func `figures are medians, and a round trip is what costs two delays`() {
@@ -83,6 +83,7 @@ import Testing
         #expect(abs(report.roundTrips - 5) < 1e-9)
         #expect(report.repairedPerSecond == 50_000)
         #expect(report.processorSeconds == [0.1, 0.05])
+        #expect(report.dryProcessorSeconds == [0.2, 0.04])
         #expect(median([4]) == 4 && median([1, 2]) == 1.5 && median([3, 1, 2, 10]) == 2.5)
     }
 
@@ -92,7 +93,8 @@ import Testing
         let object = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
         #expect(
             object.keys.sorted() == [
-                "cpu_seconds", "differ", "digest_bytes", "keys", "raw_lmdb_per_second", "raw_lmdb_sorted_per_second", "record_bytes",
+                "cpu_seconds", "differ", "digest_bytes", "dryrun_cpu_seconds", "keys", "raw_lmdb_per_second", "raw_lmdb_sorted_per_second",
+                "record_bytes",
                 "repaired_per_second", "round_trips", "seconds",
             ])
         #expect(object["cpu_seconds"] as? [Double] == [0.125, 0.062_5])

@@ -224,7 +224,7 @@ enum MessageDrawing {
 
     static func session(using random: inout SplitMix64) -> SessionMessage {
         let optional = Bool.random(using: &random) ? seen(&random) : nil
-        switch random.next() % 12 {
+        switch random.next() % 13 {
         case 0: return .open(SessionOpening(purpose: .count, width: .full, leafBits: 16, root: digest(&random), seen: optional))
         case 1: return .accept(SessionAcceptance(leafBits: 26, root: digest(&random), seen: optional))
         case 2: return Bool.random(using: &random) ? .refuse(.crossed) : .abort(.stalled)
@@ -243,6 +243,7 @@ enum MessageDrawing {
             var tally = Tally()
             (tally.ranges, tally.onlyHere, tally.onlyThere, tally.inBoth) = (1, 200, 30_000, Int(Int32.max))
             return .root(SessionRoot(digest: digest(&random), seen: optional, tally: tally))
+        case 11: return .found(entries: Int.random(in: 0...Int(Int32.max), using: &random))
         default: return .acknowledge(units: Int.random(in: 0...65_535, using: &random))
         }
     }

@@ -253,7 +253,7 @@ struct MergeHistory {
 
     private func check() throws {
         var found: [[UInt8]: [UInt8]] = [:]
-        try self.store.scan(from: Token(rawValue: 0)) { entry in
+        try self.store.scan(Token.first...Token.last) { entry in
             var frame: [UInt8] = []
             RecordLayout.appendFrame(of: entry.record!, to: &frame)
             found[Array(entry.key)] = frame

@@ -175,7 +175,7 @@ import Versioning
         let scan = try BaseScan(base, base.makeReader(), TestRecord.digestKey)
         #expect(scan.tree.root.entries == 500 && scan.liveKeys == 400 && scan.damagedEntries == 0 && scan.greatestStamp == 499)
         var expected = Digest.empty
-        var index = table.firstIndex(from: Token(rawValue: 0))
+        var index = table.firstIndex(in: .first ... .last)
         while let place = index {
             expected.add(table[place].record!.view.fingerprint(under: TestRecord.digestKey))
             index = table.index(after: place)

@@ -15,7 +15,7 @@ extension StoreWorld {
         var expected = self.model.entries()
         var problems: [String] = []
         var tokens: [Token] = []
-        try self.store.scan(from: Token(rawValue: 0)) { entry in
+        try self.store.scan(Token.first...Token.last) { entry in
             let key = Array(entry.key)
             tokens.append(entry.token)
             if let problem = Self.difference(entry.record, expected.removeValue(forKey: key)) { problems.append("scan of \(key): \(problem)") }
