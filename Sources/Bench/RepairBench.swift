@@ -86,7 +86,7 @@ private struct RepairRun {
             prompt.append(try await self.repair(nodes, delay: .zero, "run \(number) of \(self.options.repeatCount)"))
             let name = "run \(number) of \(self.options.repeatCount), 100 ms each way"
             delayed.append(try await self.repair(nodes, delay: RepairBench.delay, name))
-            dry.append(try await self.count(nodes, "run \(number) of \(self.options.repeatCount), dry"))
+            dry.append(try await self.countedInTime(nodes, "run \(number) of \(self.options.repeatCount), dry"))
         }
         self.progress("stopping the nodes")
         self.workspace.send(SIGKILL, to: nodes.second.pid)
@@ -174,12 +174,23 @@ private struct RepairRun {
 
     // MARK: One count
 
+    /// A node that moves a table to LMDB just then counts behind that, and the other may have repaired by itself first: rare, and tried again.
+    private mutating func countedInTime(_ nodes: Nodes, _ name: String) async throws -> [Double] {
+        var found = 0
+        for _ in 0..<3 {
+            let count = try await self.count(nodes, name)
+            if count.found == self.options.differ { return count.seconds }
+            found = count.found
+        }
+        throw BenchError.wrongDifference(found: found, expected: self.options.differ)
+    }
+
     /// Has what differs counted by `REPAIR DRYRUN`, and repaired afterwards.
     ///
     /// Nodes that are linked repair as soon as their summaries show a difference, so these are held back until the command has begun.
     ///
-    /// - Returns: the processor time of each node from the command to its answer, in seconds.
-    private mutating func count(_ nodes: Nodes, _ name: String) async throws -> [Double] {
+    /// - Returns: how many entries were found, and the processor time of each node from the command to its answer, in seconds.
+    private mutating func count(_ nodes: Nodes, _ name: String) async throws -> (found: Int, seconds: [Double]) {
         try await self.makeDifferent(nodes, name)
         try await self.proxy.healGreetings()
         _ = try await self.firstByte()
@@ -191,9 +202,8 @@ private struct RepairRun {
         try await self.proxy.release()
         let found = try await asked
         let seconds = nodes.processorSeconds(since: before)
-        guard found == self.options.differ else { throw BenchError.wrongDifference(found: found, expected: self.options.differ) }
         try await self.awaitEqual(nodes, every: { max(.milliseconds(2), $0 / 100) }) { _ in }
-        return seconds
+        return (found, seconds)
     }
 
     /// Waits until both nodes have counted what was written, and have nothing else to do.
