@@ -29,6 +29,9 @@ package struct RoundSchedule: Sendable {
         (self.interval, self.fanout, self.pause, self.deadline, self.random) = (interval, fanout, interval, now, SplitMix64(seed: seed))
     }
 
+    /// The least that passes between two rounds.
+    package var leastInterval: Duration { self.interval * Self.jitter.lowerBound }
+
     /// The longest that may pass between two rounds with the same peer, of so many: it may be the first of one deck and the last of the next.
     package func longestGap(among peers: Int) -> Duration {
         let rounds = 2 * max(1, (peers + self.fanout - 1) / self.fanout)

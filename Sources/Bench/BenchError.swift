@@ -29,6 +29,8 @@ package enum BenchError: Error, Equatable, Sendable {
     case wrongCount(digest: String, expected: Int)
     /// A dry run found more or fewer entries than differ.
     case wrongDifference(found: Int, expected: Int)
+    /// The nodes were to catch up from their logs.
+    case digestsCompared
     case rawPutsFailed(reason: String)
 }
 
@@ -53,6 +55,7 @@ extension BenchError: CustomStringConvertible {
         case .neverEqual(let first, let second, let seconds): "the nodes stand at \(first) and \(second), and nothing has changed for \(seconds) s"
         case .wrongCount(let digest, let expected): "both nodes stand at \(digest), which is not the \(expected) entries that were written"
         case .wrongDifference(let found, let expected): "a dry run found \(found) entries that differ, where \(expected) do"
+        case .digestsCompared: "the nodes compared digests, where their logs were to bring all that differed"
         case .rawPutsFailed(let reason): "measuring LMDB failed: \(reason)"
         }
     }

@@ -94,6 +94,13 @@ struct BenchNode: Sendable {
         return found
     }
 
+    /// How many differing ranges sessions with the one other node have found so far.
+    func comparedRanges() async throws(BenchError) -> Int {
+        let text = try await self.ask("INFO", "hearsay").text ?? ""
+        let fields = text.split { ",\r\n".contains($0) }
+        return fields.first { $0.hasPrefix("ranges=") }.flatMap { Int($0.dropFirst("ranges=".count)) } ?? 0
+    }
+
     /// Is answered beside whatever the node does for another question.
     func ping() async throws(BenchError) { _ = try await self.sideClient.ask(["PING"]) }
 

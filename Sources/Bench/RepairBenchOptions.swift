@@ -13,6 +13,16 @@ package struct RepairBenchOptions: Equatable, Sendable {
         case updates
     }
 
+    /// How the nodes find what differs.
+    package enum Method: String, CaseIterable, Equatable, Sendable {
+        /// As they see fit.
+        case auto
+        /// From their logs; a comparison of digests fails the run.
+        case log
+        /// By their digest trees: the logs are not kept.
+        case tree
+    }
+
     package static let keyRange = 1...100_000_000
     package static let differRange = 1...10_000_000
     /// Up to what a node takes by default.
@@ -25,6 +35,7 @@ package struct RepairBenchOptions: Equatable, Sendable {
     package var differ = 10_000
     package var valueBytes = 100
     package var pattern = Pattern.uniform
+    package var method = Method.auto
     /// Runs without a delay, and as many with one; medians are reported.
     package var repeatCount = 3
     /// Every key and value follows from it; tokens do not, as each cluster draws its own digest key.

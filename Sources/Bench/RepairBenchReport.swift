@@ -9,7 +9,7 @@ package struct RepairBenchReport: Equatable, Sendable {
     package let recordBytes: Int
     /// Of each node.
     package let processorSeconds: [Double]
-    /// The same over one `REPAIR DRYRUN`, which counts and gives nothing.
+    /// The same over one `REPAIR DRYRUN`, which counts and gives nothing; empty where there were none.
     package let dryProcessorSeconds: [Double]
     package let raw: RepairBench.RawRates
     /// The least and the greatest of the runs without a delay.
@@ -20,11 +20,11 @@ package struct RepairBenchReport: Equatable, Sendable {
     /// - Parameters:
     ///   - prompt: the runs without a delay; all but round trips is of these.
     ///   - delayed: the runs with one.
-    ///   - dryProcessorSeconds: of each dry run, each node's processor time.
+    ///   - dryProcessorSeconds: of each dry run, if there were any, each node's processor time.
     init(
         options: RepairBenchOptions, prompt: [RepairSample], delayed: [RepairSample], dryProcessorSeconds: [[Double]], raw: RepairBench.RawRates
     ) {
-        precondition(!prompt.isEmpty && !delayed.isEmpty && !dryProcessorSeconds.isEmpty, "no runs")
+        precondition(!prompt.isEmpty && !delayed.isEmpty, "no runs")
         (self.options, self.raw) = (options, raw)
         (self.seconds, self.delayedSeconds) = (median(prompt.map(\.seconds)), median(delayed.map(\.seconds)))
         self.digestBytes = Int(median(prompt.map { Double($0.traffic.digestBytes) }))
@@ -54,7 +54,7 @@ package struct RepairBenchReport: Equatable, Sendable {
         let milliseconds = [self.seconds, self.delayedSeconds].map { fixed($0 * 1_000, decimals: 1) }
         let share = self.raw.perSecond > 0 ? self.repairedPerSecond / self.raw.perSecond : 0
         return [
-            "\(grouped(options.keys)) equal keys, \(grouped(differ)) that differ (\(options.pattern)), \(grouped(options.valueBytes)) B values, "
+            "\(grouped(options.keys)) equal keys, \(grouped(differ)) that differ (\(options.pattern), \(options.method)), \(grouped(options.valueBytes)) B values, "
                 + "seed \(options.seed), medians of \(options.repeatCount)",
             line("round trips", fixed(self.roundTrips, decimals: 2), "\(milliseconds[0]) ms, and \(milliseconds[1]) ms with 100 ms added each way"),
             bytesLine("digest bytes", self.digestBytes, self.digestByteRange),
@@ -64,10 +64,12 @@ package struct RepairBenchReport: Equatable, Sendable {
                 "\(fixed(self.secondsRange.lowerBound, decimals: 4)) to \(fixed(self.secondsRange.upperBound, decimals: 4))"),
             line("repaired/s", grouped(Int(self.repairedPerSecond.rounded())), "\(fixed(share, decimals: 2)) x LMDB in batches"),
             line("CPU seconds", self.processorSeconds.map { fixed($0, decimals: 3) }.joined(separator: " "), "first node, second node"),
-            line("", self.dryProcessorSeconds.map { fixed($0, decimals: 3) }.joined(separator: " "), "to count what differs: REPAIR DRYRUN"),
+            self.dryProcessorSeconds.isEmpty
+                ? nil
+                : line("", self.dryProcessorSeconds.map { fixed($0, decimals: 3) }.joined(separator: " "), "to count what differs: REPAIR DRYRUN"),
             line("LMDB puts/s", grouped(Int(self.raw.perSecond.rounded())), "synced batches of 1,000"),
             line("", grouped(Int(self.raw.sortedPerSecond.rounded())), "one synced batch, sorted"),
-        ].joined(separator: "\n")
+        ].compactMap(\.self).joined(separator: "\n")
     }
 
     /// The report for a program: one JSON object on one line. `cpu_seconds` has a number for each node.
@@ -89,7 +91,7 @@ package struct RepairBenchReport: Equatable, Sendable {
 }
 
 /// Of each column.
-private func medians(_ rows: [[Double]]) -> [Double] { rows[0].indices.map { column in median(rows.map { $0[column] }) } }
+private func medians(_ rows: [[Double]]) -> [Double] { (rows.first ?? []).indices.map { column in median(rows.map { $0[column] }) } }
 
 private func range<Number: Comparable>(_ numbers: [Number]) -> ClosedRange<Number> { numbers.min()!...numbers.max()! }
 

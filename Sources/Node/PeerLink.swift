@@ -29,8 +29,10 @@ package final class PeerLink {
     var reader = FrameReader(maximumMessageBytes: PeerWire.maximumFrameBytes)
     var output = PeerOutput()
     var exchange: Exchange?
-    /// Numbers the sessions that this side opens.
-    var lastSession: UInt16 = 0
+    /// Numbers the sessions that this side opens, and its questions to the peer's log.
+    var (lastSession, lastQuestion): (UInt16, UInt16) = (0, 0)
+    /// The peer's question to our log.
+    var answering: Answering?
     var lastHeard: Instant
     /// When the other side was asked something that it has not answered by anything yet.
     var askedAt: Instant?

@@ -4,6 +4,7 @@ import DequeModule
 import Digests
 import Membership
 import Storage
+import Versioning
 
 /// What a replica knows of the others: who they are, the links to them, and what is on its way.
 ///
@@ -19,6 +20,8 @@ struct PeerSet {
     /// Why it cannot, although it was told to.
     var foundingProblem: String?
     var links: [PeerLink] = []
+    /// What a peer's log is being asked for.
+    var asking: Asking?
     var relations: [Relation] = []
     var random: SplitMix64
     /// What the driver has to do.
@@ -90,6 +93,8 @@ package enum PeerRequest: Equatable, Sendable {
     case dial(PeerAddress)
     /// Close the link once what waits for it has left, with the reason for the log; nil where it is not worth a line.
     case close(link: UInt64, reason: String?)
+    /// Run the read on any thread and report with `logWasRead`.
+    case readLog(link: UInt64, number: UInt16, LogRead)
     /// Something an operator should know.
     case tell(String)
 }
@@ -98,6 +103,9 @@ package enum PeerRequest: Equatable, Sendable {
 struct Relation {
     let replica: ReplicaID
     var trigger: RepairTrigger
+    var gaps = GapWatch()
+    /// What the member has announced to have seen, durably, when it last did.
+    var announced: Seen?
     var statistics = PeerStatistics()
 }
 
@@ -118,6 +126,12 @@ struct PeerStatistics {
     var bytesIn = 0
     var bytesOut = 0
     var inFlight = 0
+    /// Questions to the member's log that it answered, and that it could not.
+    var catchUps = 0
+    var refusedCatchUps = 0
+    /// Records from its log, and from ours for it.
+    var loggedIn = 0
+    var loggedOut = 0
     var pushesOut = 0
     var pushesDropped = 0
 

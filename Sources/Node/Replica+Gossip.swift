@@ -45,9 +45,10 @@ extension Replica {
         case (.ready, .push(let push)): try self.take(push, on: link, at: moment)
         case (.ready, .session(let number, let sequence, let message)):
             try self.take(message, number: number, sequence: sequence, on: link, at: moment)
+        case (.ready, .catchUp(let number, let message)): try self.take(message, number: number, on: link, at: moment)
         case (.closing, _): break
         // The other side may have become ready, or have stopped being so, a moment before.
-        case (.founding, .summary), (.founding, .members), (.founding, .push), (.founding, .session): break
+        case (.founding, .summary), (.founding, .members), (.founding, .push), (.founding, .session), (.founding, .catchUp): break
         default: self.refuse(link, because: "it sent a message out of order")
         }
     }
@@ -78,8 +79,10 @@ extension Replica {
         guard self.peers != nil else { return }
         let now = moment.now
         if let deadline = self.peers!.dialer.deadline, now >= deadline { self.perform(self.peers!.dialer.handle(.deadlinePassed, at: now)) }
+        self.tendAsking(at: now)
         for link in self.peers!.links where !link.isClosing { try self.tend(link, at: moment) }
         guard self.store.isFounded, now >= self.peers!.rounds.deadline else { return }
+        self.keepLog()
         let members = self.peers!.linked
         for replica in self.peers!.rounds.begin(among: members, at: now) {
             guard let link = self.peers!.link(to: replica) else { continue }
@@ -98,7 +101,8 @@ extension Replica {
         if link.isReady, silence > self.linkPatience { return self.close(link, because: "it has been silent for \(Int(silence.inSeconds)) s") }
         if link.owesSummary {
             link.owesSummary = false
-            try self.sendSummary(.question, with: nil, on: link)
+            // With what we have seen: vectors differ where a link has just come up, and the peer can ask for what it lacks at once.
+            try self.sendSummary(.question, with: self.offeredSeen, on: link)
         }
         try self.tendExchange(of: link, at: moment)
     }
@@ -117,6 +121,7 @@ extension Replica {
     package var peerDeadline: Instant? {
         guard let peers = self.peers else { return nil }
         var deadlines = peers.links.compactMap { $0.exchange?.session.deadline }
+        if let asking = peers.asking { deadlines.append(asking.deadline) }
         if let deadline = peers.dialer.deadline { deadlines.append(deadline) }
         if self.store.isFounded, !peers.links.isEmpty { deadlines.append(peers.rounds.deadline) }
         deadlines += peers.links.filter { $0.state == .greeting }.map { $0.openedAt + Self.greetingPatience }
@@ -176,18 +181,48 @@ extension Replica {
         } else {
             self.peers!.rounds.noticedChange(at: now)
         }
-        let own = self.store.seen
-        let isDue = self.peers!.withRelation(to: peer, at: now) { relation in
+        self.note(equal: equal, announced: theirs, of: peer, at: now)
+        guard let theirs, equal != true else { return }
+        try self.mend(equal: equal, theirs: theirs, isComplete: summary.isComplete, on: link, at: now)
+    }
+
+    /// Keeps what a round has shown of a member.
+    private func note(equal: Bool?, announced: Seen?, of peer: ReplicaID, at now: Instant) {
+        self.peers!.withRelation(to: peer, at: now) { relation in
             relation.statistics.lastContact = now
-            if let equal {
-                relation.statistics.hasEqualRoots = equal
-                if equal { relation.statistics.lastEqualRoots = now }
-            }
-            guard equal != false || summary.part != .question || theirs != nil else { return false }
-            return theirs.map { relation.trigger.compared(equal: equal, own: own, theirs: $0, at: now) } ?? false
+            if let announced { relation.announced = announced }
+            guard let equal else { return }
+            relation.statistics.hasEqualRoots = equal
+            guard equal else { return }
+            relation.statistics.lastEqualRoots = now
+            relation.trigger.sawEqualRoots()
+            relation.gaps.sawEqualRoots()
         }
+    }
+
+    /// Roots differ, or one is not known: asks the peer's log for what we lack, or begins a session where that does not help.
+    private func mend(equal: Bool?, theirs: Seen, isComplete: Bool, on link: PeerLink, at now: Instant) throws(StoreError) {
+        let (own, round) = (self.store.seen, self.peers!.rounds.leastInterval)
         // A node that joins has nothing to give, and gets from those that are complete.
-        if isDue, summary.isComplete { self.openExchange(.repair, width: .short, on: link, at: now) }
+        guard isComplete else { return }
+        if !self.isJoining {
+            switch self.peers!.withRelation(to: link.peer!, at: now, { $0.gaps.compared(own: own, theirs: theirs, at: now, round: round) }) {
+            case .ask(let gaps): self.ask(link, for: gaps, at: now)
+            case .repair: self.openExchange(.repair, width: .short, on: link, at: now)
+            case .wait: break
+            }
+        }
+        let isJoining = self.isJoining
+        let isDue = self.peers!.withRelation(to: link.peer!, at: now) { relation in
+            relation.trigger.compared(equal: equal, own: own, theirs: theirs, catchesUp: !isJoining, at: now, round: round)
+        }
+        if isDue, self.peers!.asking == nil { self.openExchange(.repair, width: .short, on: link, at: now) }
+    }
+
+    /// Says what of the log peers may still ask for.
+    func keepLog() {
+        let members = self.peers!.table.members.map { self.peers!.relation(to: $0.replica)?.announced }
+        self.store.keepLog(for: members)
     }
 
     func join(_ seen: Seen, at now: Instant) {

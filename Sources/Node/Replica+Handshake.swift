@@ -23,6 +23,7 @@ extension Replica {
         let (wasReady, wasClosing) = (link.isReady, link.isClosing)
         link.state = .closing
         self.endExchange(of: link, fault: .cancelled, at: now)
+        if self.peers!.asking?.link == link.id { self.peers!.asking = nil }
         self.peers!.links.removeAll { $0 === link }
         if let dialed = link.dialed, !link.hasReportedDial { self.perform(self.peers!.dialer.handle(.failed(dialed), at: now)) }
         guard let peer = link.peer else { return }
@@ -155,7 +156,10 @@ extension Replica {
         link.state = .ready
         link.reader.maximumMessageBytes = PeerWire.maximumMessageBytes
         self.perform(self.peers!.dialer.handle(.linked(hello.replica, address: address), at: now))
-        self.peers!.withRelation(to: hello.replica, at: now) { $0.trigger.linkCameUp() }
+        self.peers!.withRelation(to: hello.replica, at: now) { relation in
+            relation.trigger.linkCameUp()
+            relation.gaps.linkCameUp()
+        }
         self.peers!.rounds.noticedChange(at: now)
         link.owesSummary = true
     }

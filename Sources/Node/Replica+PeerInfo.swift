@@ -33,7 +33,10 @@ extension Replica {
             ("failed_sessions", "\(statistics.failedSessions)"), ("false_alarms", "\(statistics.falseAlarms)"), ("ranges", "\(statistics.ranges)"),
             ("entries_in", "\(statistics.entriesIn + progress.entriesIn)"), ("entries_out", "\(statistics.entriesOut + progress.entriesOut)"),
             ("bytes_in", "\(statistics.bytesIn + progress.bytesIn)"), ("bytes_out", "\(statistics.bytesOut + progress.bytesOut)"),
-            ("in_flight", "\(statistics.inFlight)"), ("pushes_out", "\(statistics.pushesOut)"), ("pushes_dropped", "\(statistics.pushesDropped)"),
+            ("in_flight", "\(statistics.inFlight)"), ("catch_ups", "\(statistics.catchUps)"),
+            ("refused_catch_ups", "\(statistics.refusedCatchUps)"), ("log_entries_in", "\(statistics.loggedIn)"),
+            ("log_entries_out", "\(statistics.loggedOut)"), ("pushes_out", "\(statistics.pushesOut)"),
+            ("pushes_dropped", "\(statistics.pushesDropped)"),
         ]
         return fields.map { "\($0)=\($1)" }.joined(separator: ",")
     }
@@ -59,11 +62,22 @@ extension Replica {
             if let statistics, statistics.hasEqualRoots == false { text += ", roots differ" }
             lines.append("member      \(text)")
         }
+        if let asking = peers.asking, let link = peers.links.first(where: { $0.id == asking.link }) {
+            lines.append("catching up \(Self.progressText(asking, from: link.peerName ?? "?", at: now))")
+        }
         for link in peers.links {
             guard let exchange = link.exchange else { continue }
             lines.append("session     \(Self.progressText(exchange, with: link.peerName ?? "?", at: now))")
         }
         return lines
+    }
+
+    private static func progressText(_ asking: Asking, from name: String, at now: Instant) -> String {
+        let took = max(now.since(asking.began).inSeconds, 0.001)
+        let (rate, left) = (Double(asking.entries) / took, asking.wanted - min(asking.wanted, UInt64(asking.entries)))
+        var text = "from the log of \(name): \(asking.entries) entries in \(seconds(now.since(asking.began))) s, \(Int(rate)) a second, \(left) left"
+        if rate >= 1 { text += ", \(Int(min(Double(left) / rate, 1e9)) + 1) s to go" }
+        return text
     }
 
     /// What a session has done, how fast, and how much is left as far as is known.

@@ -96,6 +96,7 @@ enum Setting: String, CaseIterable {
     case gossipIdleInterval = "gossip-idle-interval"
     case gossipInterval = "gossip-interval"
     case localConditions = "local-conditions"
+    case logCap = "log-cap"
     case maximumClientMemory = "maxmemory-clients"
     case maximumClients = "maxclients"
     case maximumMemory = "maxmemory"
@@ -117,6 +118,7 @@ enum Setting: String, CaseIterable {
         case .gossipIdleInterval: "\(configuration.gossipIdleIntervalMilliseconds)"
         case .gossipInterval: "\(configuration.gossipIntervalMilliseconds)"
         case .localConditions: configuration.localConditions.rawValue
+        case .logCap: "\(store.logCapBytes)"
         case .maximumClientMemory: "\(configuration.maximumClientMemoryBytes)"
         case .maximumClients: "\(configuration.maximumClients)"
         case .maximumMemory: "0"
@@ -148,7 +150,8 @@ enum Setting: String, CaseIterable {
             return Self.read(value, 1...1_000_000) { configuration.maximumClients = $0 }
         case .maximumClientMemory:
             return Self.read(value, 1 << 20...Int64.max) { configuration.maximumClientMemoryBytes = $0 }
-        case .appendOnly, .appendSync, .databases, .durability, .maximumMemory, .maximumValueBytes, .save, .syncInterval, .tableBytes, .tableEntries:
+        case .appendOnly, .appendSync, .databases, .durability, .logCap, .maximumMemory, .maximumValueBytes, .save, .syncInterval, .tableBytes,
+            .tableEntries:
             return "can't set immutable config"
         }
         return nil

@@ -23,7 +23,7 @@ extension Replica {
     }
 
     /// True while this node exchanges records with a member. One at a time: what is missing would otherwise come from every member at once.
-    private var isRepairing: Bool { self.peers!.links.contains { $0.exchange?.session.purpose == .repair } }
+    var isRepairing: Bool { self.peers!.links.contains { $0.exchange?.session.purpose == .repair } }
 
     private func begin(_ exchange: Exchange, on link: PeerLink) {
         link.exchange = exchange
@@ -161,6 +161,7 @@ extension Replica {
 
     /// The next bytes for a peer; nil where nothing may leave now. The driver asks as long as the connection takes more.
     package func nextOutput(_ link: PeerLink, at moment: Moment) throws(StoreError) -> [UInt8]? {
+        self.readOn(link)
         if let bytes = link.output.pop(synced: self.store.synced) { return bytes }
         guard link.exchange != nil, link.isReady, link.output.byteCount < Self.sessionOutputBytes, try self.canReadDigest() else { return nil }
         let said = try link.exchange!.session.next(StoreReader(store: self.store), seen: self.offeredSeen, at: moment.now)

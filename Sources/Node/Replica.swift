@@ -48,6 +48,8 @@ package final class Replica {
     package func startPeers(_ configuration: PeerConfiguration, at now: Instant, using generator: inout some RandomNumberGenerator) {
         precondition(self.peers == nil, "peers were started already")
         self.peers = PeerSet(configuration, self.configuration, store: self.store, at: now, using: &generator)
+        self.store.indexesLog = true
+        self.keepLog()
         self.perform(self.peers!.dialer.handle(.started, at: now))
         for address in self.peers!.table.addresses { self.perform(self.peers!.dialer.handle(.learned(address), at: now)) }
     }

@@ -21,6 +21,8 @@ package enum PeerMessage: Equatable, Sendable {
     ///   - number: tells sessions of one connection apart, so that what is left over of one never meets the next.
     ///   - sequence: counts the frames of one direction, so that a lost or repeated one is noticed.
     case session(number: UInt16, sequence: UInt16, SessionMessage)
+    /// - Parameter number: tells one question of a connection from the next.
+    case catchUp(number: UInt16, CatchUpMessage)
 }
 
 /// Who is there, and what it speaks.
@@ -85,6 +87,9 @@ enum FrameType: UInt8, CaseIterable {
     case sessionAcknowledge
     case sessionAbort
     case sessionFound
+    case ask = 32
+    case tell
+    case told
     /// A piece of a message that is longer than a frame; the last piece ends it.
     case part = 40
     case lastPart

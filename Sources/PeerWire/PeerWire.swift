@@ -75,6 +75,10 @@ package enum PeerWire {
             bytes.append(number)
             bytes.append(sequence)
             Self.append(message, to: &bytes)
+        case .catchUp(let number, let message):
+            bytes.append(Self.type(of: message).rawValue)
+            bytes.append(number)
+            Self.append(message, to: &bytes)
         }
     }
 
@@ -142,6 +146,7 @@ package enum PeerWire {
         case .members: return .members(reader.rest())
         case .push: return .push(try Self.readPush(&reader))
         case .part, .lastPart: throw .misplacedPart
+        case .ask, .tell, .told: return .catchUp(number: try reader.number(UInt16.self), try Self.readCatchUp(type, &reader))
         default:
             let (number, sequence) = (try reader.number(UInt16.self), try reader.number(UInt16.self))
             return .session(number: number, sequence: sequence, try Self.readSession(type, &reader))

@@ -52,12 +52,21 @@ extension CoreLoop {
             switch request {
             case .dial(let address): self.dial(address)
             case .tell(let text): self.logger.notice("\(text)")
+            case .readLog(let link, let number, let read):
+                let core = NIOLoopBound(self, eventLoop: self.eventLoop)
+                self.threads.read(read) { records in core.value.logWasRead(link: link, number: number, records) }
             case .close(let id, let reason):
                 guard let connection = self.peerConnections.first(where: { $0.link?.id == id }) else { continue }
                 if let reason { self.log(reason, connection.link!) }
                 connection.finish()
             }
         }
+    }
+
+    /// The log's reader has done what `PeerRequest.readLog` asked for.
+    func logWasRead(link: UInt64, number: UInt16, _ records: [UInt8]?) {
+        self.beginTickIfNeeded()
+        self.replica.logWasRead(link: link, number: number, records, at: self.moment.now)
     }
 
     /// Peers are dialled for ever; what ends the same way every time is told once.

@@ -15,7 +15,7 @@ final class CoreLoop {
     let eventLoop: any EventLoop
     let replica: Replica
     let logger: Logger
-    private let threads: Threads
+    let threads: Threads
     /// The answers of the burst at hand.
     var writer = ReplyWriter()
     private var marks: [ReplyQueue.Reply] = []
@@ -56,6 +56,9 @@ final class CoreLoop {
         let append: (Batch) -> Void
         let sync: () -> Void
         let drain: (DrainJob) -> Void
+        let sweep: (LogPosition) -> Void
+        /// Reads a block of the log and reports with `logWasRead`.
+        let read: (LogRead, @escaping @Sendable ([UInt8]?) -> Void) -> Void
     }
 
     init(eventLoop: any EventLoop, replica: Replica, threads: Threads, logger: Logger) {
@@ -102,6 +105,7 @@ final class CoreLoop {
                 self.threads.append(batch)
                 self.scheduleSync()
             case .drain(let job): self.threads.drain(job)
+            case .sweep(let position): self.threads.sweep(position)
             }
         }
         let flushing = self.toFlush

@@ -40,7 +40,7 @@ final class DrainThread: Sendable {
                 switch try drain.step() {
                 case .stored: break
                 case .committed(let adjustments): self.report(.committed(adjustments))
-                case .finished(let adjustments): return self.finish(job, adjustments)
+                case .finished(let adjustments): return self.report(.drained(adjustments))
                 }
             } catch {
                 guard error.isDiskFull else { return self.report(.broken(error)) }
@@ -60,13 +60,11 @@ final class DrainThread: Sendable {
         return true
     }
 
-    private func finish(_ job: DrainJob, _ adjustments: [DigestAdjustment]) {
-        do throws(DiskError) {
-            try self.sweeper.removeSegments(drainedThrough: job.checkpoint.position)
-        } catch {
-            return self.report(.broken(.disk(error)))
+    /// Removes the segments that end at or before a position.
+    func sweep(through position: LogPosition) {
+        self.pool.submit { _ in
+            do throws(DiskError) { try self.sweeper.removeSegments(through: position) } catch { self.report(.broken(.disk(error))) }
         }
-        self.report(.drained(adjustments))
     }
 
     /// Ends the thread; a drain that waits for room is given up.

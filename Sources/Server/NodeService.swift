@@ -118,6 +118,7 @@ private final class RunningNode: Sendable {
     private let port: NIOLoopBoundBox<Int>
     private let sync: SyncThread
     private let drain: DrainThread
+    private let logReads: LogReadThread
     private let folder: StoreFolder
 
     /// Must be called on the loop.
@@ -145,11 +146,14 @@ private final class RunningNode: Sendable {
             fixed.uptimeSeconds = UInt64(SystemClock.now().since(started).inSeconds)
             return box.value?.surroundings(fixed) ?? fixed
         }
-        let threads = CoreLoop.Threads(append: { sync.append($0) }, sync: { sync.requestSync() }, drain: { drain.start($0) })
+        let logReads = LogReadThread(disk: opened.disk)
+        let threads = CoreLoop.Threads(
+            append: { sync.append($0) }, sync: { sync.requestSync() }, drain: { drain.start($0) }, sweep: { drain.sweep(through: $0) },
+            read: { read, report in logReads.run(read) { records in loop.execute { report(records) } } })
         let core = CoreLoop(eventLoop: loop, replica: replica, threads: threads, logger: logger)
         box.value = core
         (self.loop, self.core, self.port) = (loop, NIOLoopBound(core, eventLoop: loop), port)
-        (self.sync, self.drain, self.folder) = (sync, drain, opened.folder)
+        (self.sync, self.drain, self.logReads, self.folder) = (sync, drain, logReads, opened.folder)
     }
 
     func listen(on host: String, _ port: Int, _ group: MultiThreadedEventLoopGroup) async throws -> any Channel {
@@ -200,6 +204,7 @@ private final class RunningNode: Sendable {
         try await promise.futureResult.get()
         try await self.sync.shutDown()
         try await self.drain.shutDown()
+        try await self.logReads.shutDown()
     }
 }
 

@@ -109,6 +109,10 @@ final class SimulatedNode {
         self.pending.removeFirst(count)
     }
 
+    func sweep(through position: LogPosition) throws(DiskError) { try SegmentSweeper(disk: self.disk).removeSegments(through: position) }
+
+    func run(_ read: LogRead) -> [UInt8]? { read.run(on: self.disk) }
+
     /// One step of a running drain.
     ///
     /// - Returns: false where none runs any more.
@@ -121,7 +125,6 @@ final class SimulatedNode {
             return true
         case .finished(let adjustments):
             self.drain = nil
-            try? SegmentSweeper(disk: self.disk).removeSegments(drainedThrough: replica.store.frozenPosition ?? 0)
             try replica.store.drained(adjustments, at: now)
             return false
         }

@@ -25,8 +25,14 @@ extension World {
         let wasUnequal = try !world.hasConverged()
         let took = try world.converge(within: Self.convergenceLimit)
         try world.check()
+        var counts = world.counts
+        for mendings in world.nodes.compactMap(\.replica?.mendings) {
+            counts.catchUps += mendings.catchUps
+            counts.refusedCatchUps += mendings.refused
+            counts.sessions += mendings.sessions
+        }
         return Outcome(
-            wasUnequal: wasUnequal, convergedIn: took, counts: world.counts, acknowledgedWrites: world.acknowledgedWrites, events: world.events,
+            wasUnequal: wasUnequal, convergedIn: took, counts: counts, acknowledgedWrites: world.acknowledgedWrites, events: world.events,
             logDigest: world.logDigest)
     }
 }

@@ -4,9 +4,9 @@ import Storage
 /// Histories that a test tells itself.
 extension World {
     /// Founds a cluster without faults.
-    package static func calm(seed: UInt64, nodes: Int) throws -> World {
+    package static func calm(seed: UInt64, nodes: Int, logCapBytes: Int = 1 << 30) throws -> World {
         var plan = WorldPlan(seed: seed, nodes: nodes)
-        plan.greatestClockOffset = .zero
+        (plan.greatestClockOffset, plan.logCapBytes) = (.zero, logCapBytes)
         let world = try World(seed: seed, plan: plan)
         try world.found()
         return world
@@ -27,6 +27,9 @@ extension World {
             try self.nodes[node].execute([Array("SET".utf8), Array(key.utf8), Array(value.utf8)], at: self.now)
         }
     }
+
+    /// How often a node asked others' logs, and with what success, and how many sessions it had.
+    package func mendings(of node: Int) -> (catchUps: Int, refused: Int, sessions: Int) { self.nodes[node].replica?.mendings ?? (0, 0, 0) }
 
     /// What a node holds of a key; nil where nothing.
     package func value(of key: String, on node: Int) throws -> String? {

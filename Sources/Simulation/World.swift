@@ -19,6 +19,7 @@ package final class World {
         case append(node: Int, incarnation: Int)
         case sync(node: Int, incarnation: Int)
         case drain(node: Int, incarnation: Int)
+        case readLog(node: Int, incarnation: Int, link: UInt64, number: UInt16, LogRead)
         case partition, rejoin
         case kill, cutPower, resetOne
         case restart(node: Int)
@@ -55,6 +56,7 @@ package final class World {
         self.nodes = try (0..<plan.nodes).map { index in
             var store = StoreConfiguration()
             (store.tableEntries, store.segmentBytes, store.tableAge) = (plan.tableEntries, 20_000, .seconds(5))
+            store.logCapBytes = plan.logCapBytes
             var peers = PeerConfiguration()
             (peers.name, peers.advertised, peers.seeds, peers.expected) = (try MemberName("node\(index)"), addresses[index], addresses, plan.nodes)
             return SimulatedNode(index: index, clockOffset: Int64.random(in: -offset...offset, using: &clocks), configuration: store, peers: peers)
@@ -151,6 +153,11 @@ package final class World {
         case .drain(let index, let incarnation):
             guard self.nodes[index].incarnation == incarnation else { return }
             try self.stepDrain(self.nodes[index])
+        case .readLog(let index, let incarnation, let link, let number, let read):
+            guard self.nodes[index].incarnation == incarnation else { return }
+            let records = self.nodes[index].run(read)
+            self.counts.logReads += 1
+            try self.turn(self.nodes[index]) { $0.logWasRead(link: link, number: number, records, at: self.now) }
         case .partition: self.cut()
         case .rejoin: self.partition = Partition(nodes: self.plan.nodes)
         case .kill, .cutPower: try self.crash(event)
@@ -179,6 +186,8 @@ package final class World {
         self.disks.next() % 20 == 0
             ? .milliseconds(Int.random(in: 5...300, using: &self.disks)) : .microseconds(Int.random(in: 50...3_000, using: &self.disks))
     }
+
+    private func readTime() -> Duration { .microseconds(Int.random(in: 20...2_000, using: &self.disks)) }
 
     private func write() throws {
         let node = self.nodes[Int.random(in: 0..<self.plan.nodes, using: &self.load)]
@@ -249,6 +258,7 @@ package final class World {
             case .drain(let job):
                 node.take(job)
                 self.plan(.drain(node: node.index, incarnation: node.incarnation), in: .microseconds(100))
+            case .sweep(let position): try node.sweep(through: position)
             }
         }
         try self.pump(node, replica, moment)
@@ -270,6 +280,8 @@ package final class World {
             switch request {
             case .dial(let address): self.plan(.connect(from: node.index, incarnation: node.incarnation, address), in: self.delay())
             case .tell: break
+            case .readLog(let link, let number, let read):
+                self.plan(.readLog(node: node.index, incarnation: node.incarnation, link: link, number: number, read), in: self.readTime())
             case .close(let id, _):
                 let connection = self.open.first { $0.nodes.contains(node.index) && $0.links[$0.side(of: node.index)]?.id == id }
                 // Behind what is on its way: a refusal is heard.
@@ -377,6 +389,8 @@ package final class World {
         case .cutPower: words.append(12)
         case .resetOne: words.append(13)
         case .restart(let node): words += [14, UInt64(node)]
+        case .readLog(let node, _, let link, let number, let read):
+            words += [15, UInt64(node), link, UInt64(number), read.block.start, read.block.end]
         }
         self.logDigest = words.withUnsafeBytes { checksum(of: $0, seed: 0) }
     }

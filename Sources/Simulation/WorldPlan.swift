@@ -20,6 +20,8 @@ package struct WorldPlan: Equatable, Sendable {
     /// Each node's wall clock is off by up to so much.
     package var greatestClockOffset: Duration
     package var tableEntries: Int
+    /// So much of each node's log is kept for the others: with none, or little, what they lack is found by sessions.
+    package var logCapBytes: Int
 
     /// Draws a plan: each kind of fault is off in a third of the histories.
     package init(seed: UInt64, nodes: Int = 5, operations: Int = 1_000) {
@@ -38,6 +40,7 @@ package struct WorldPlan: Equatable, Sendable {
         self.resets = some(1...10)
         self.greatestClockOffset = .milliseconds(some(1...2_000))
         self.tableEntries = Int.random(in: 8...400, using: &random)
+        self.logCapBytes = [0, 30_000, 1 << 30, 1 << 30].randomElement(using: &random)!
     }
 }
 
@@ -53,6 +56,12 @@ package struct FaultCounts: Equatable, Sendable {
     package var tornTails = 0
     package var resets = 0
     package var drains = 0
+    /// Blocks of logs that were read for peers.
+    package var logReads = 0
+    /// What was asked of peers' logs and came, or did not; and repair sessions. Of processes that were there at the end.
+    package var catchUps = 0
+    package var refusedCatchUps = 0
+    package var sessions = 0
 
     package init() {}
 
@@ -67,5 +76,9 @@ package struct FaultCounts: Equatable, Sendable {
         self.tornTails += other.tornTails
         self.resets += other.resets
         self.drains += other.drains
+        self.logReads += other.logReads
+        self.catchUps += other.catchUps
+        self.refusedCatchUps += other.refusedCatchUps
+        self.sessions += other.sessions
     }
 }

@@ -26,10 +26,20 @@ package struct LogReader {
         self.segments.sort { $0.position < $1.position }
     }
 
+    /// Where a record lies: its segment, and its batch from first to behind the last byte.
+    package struct Place {
+        package let segment: LogPosition
+        package let batch: LogPosition
+        package let end: LogPosition
+    }
+
+    /// Where the segments begin, ascending.
+    package var segmentPositions: [LogPosition] { self.segments.map(\.position) }
+
     /// Walks the log from `start` on.
     ///
-    /// - Parameter body: gets each record's frame and the position of its batch; the bytes are valid during the call.
-    package func read(from start: LogPosition, _ body: (UnsafeRawBufferPointer, LogPosition) throws(StoreError) -> Void) throws(StoreError) -> End {
+    /// - Parameter body: gets each record's frame and where it lies; the bytes are valid during the call.
+    package func read(from start: LogPosition, _ body: (UnsafeRawBufferPointer, Place) throws(StoreError) -> Void) throws(StoreError) -> End {
         var walk = Walk(start: start, head: start)
         for (index, segment) in self.segments.enumerated() {
             let isCovered = index + 1 < self.segments.count && self.segments[index + 1].position <= start
@@ -60,7 +70,7 @@ package struct LogReader {
 
         mutating func take(
             _ name: String, at position: LogPosition, _ bytes: UnsafeRawBufferPointer,
-            _ body: (UnsafeRawBufferPointer, LogPosition) throws(StoreError) -> Void
+            _ body: (UnsafeRawBufferPointer, Place) throws(StoreError) -> Void
         ) throws(StoreError) {
             var header: SegmentHeader?
             switch SegmentHeader.read(bytes) {
@@ -88,7 +98,7 @@ package struct LogReader {
 
         private mutating func readBatches(
             _ name: String, _ bytes: UnsafeRawBufferPointer, _ header: SegmentHeader,
-            _ body: (UnsafeRawBufferPointer, LogPosition) throws(StoreError) -> Void
+            _ body: (UnsafeRawBufferPointer, Place) throws(StoreError) -> Void
         ) throws(StoreError) {
             // LMDB has what lies before `start`: whether it still reads does not matter.
             let covered = self.start > header.position ? self.start - header.position : 0
@@ -103,7 +113,8 @@ package struct LogReader {
                 }
                 self.greatestClaim = max(self.greatestClaim, batch.synced)
                 let end = offset + BatchHeader.byteCount + batch.recordBytes
-                try self.readRecords(name, UnsafeRawBufferPointer(rebasing: bytes[(offset + BatchHeader.byteCount)..<end]), position, body)
+                let place = Place(segment: header.position, batch: position, end: header.position + UInt64(end))
+                try self.readRecords(name, UnsafeRawBufferPointer(rebasing: bytes[(offset + BatchHeader.byteCount)..<end]), place, body)
                 offset = end
                 self.head = max(self.head, header.position + UInt64(end))
             }
@@ -111,15 +122,15 @@ package struct LogReader {
         }
 
         private func readRecords(
-            _ name: String, _ records: UnsafeRawBufferPointer, _ position: LogPosition,
-            _ body: (UnsafeRawBufferPointer, LogPosition) throws(StoreError) -> Void
+            _ name: String, _ records: UnsafeRawBufferPointer, _ place: Place,
+            _ body: (UnsafeRawBufferPointer, Place) throws(StoreError) -> Void
         ) throws(StoreError) {
             var offset = 0
             while offset < records.count {
-                guard records.count - offset >= RecordLayout.frameByteCount else { throw self.unreadable(name, position) }
+                guard records.count - offset >= RecordLayout.frameByteCount else { throw self.unreadable(name, place.batch) }
                 let byteCount = Int((records.baseAddress! + offset).integer(UInt32.self, at: 0))
-                guard byteCount >= RecordLayout.frameByteCount, byteCount <= records.count - offset else { throw self.unreadable(name, position) }
-                try body(UnsafeRawBufferPointer(rebasing: records[offset..<offset + byteCount]), position)
+                guard byteCount >= RecordLayout.frameByteCount, byteCount <= records.count - offset else { throw self.unreadable(name, place.batch) }
+                try body(UnsafeRawBufferPointer(rebasing: records[offset..<offset + byteCount]), place)
                 offset += byteCount
             }
         }

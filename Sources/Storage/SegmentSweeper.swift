@@ -4,9 +4,9 @@ package struct SegmentSweeper: Sendable {
 
     package init(disk: any Disk) { self.disk = disk }
 
-    /// Removes every segment that ends at or before a position which the base covers durably. The newest segment always stays: it is
-    /// being written.
-    package func removeSegments(drainedThrough position: LogPosition) throws(DiskError) {
+    /// Removes every segment that ends at or before a position which the base covers durably, and which no peer needs. The newest segment always
+    /// stays: it is being written.
+    package func removeSegments(through position: LogPosition) throws(DiskError) {
         let positions = try self.disk.fileNames().compactMap(SegmentHeader.position(fromFileName:)).sorted()
         var removed = false
         for (begin, next) in zip(positions, positions.dropFirst()) where next <= position {

@@ -29,6 +29,17 @@ package final class Store {
     let reader: any BaseReader
     let base: any Base
 
+    /// What the log holds for peers, as far as it is durable; nothing where no peer will ask.
+    package internal(set) var logIndex: LogIndex
+    /// Where the log's segments begin, as far as they are durable.
+    var segments: Deque<LogPosition>
+    /// Batches that are not durable yet, in order.
+    var unindexed: Deque<Batch> = []
+    /// Peers may still ask for what lies from here on.
+    var neededFrom = LogPosition.max
+    /// False for a node without peers.
+    package var indexesLog = false
+
     var tree: DigestTree
     /// Keys that are not tombstones, as far as folded.
     package internal(set) var liveKeys: Int
@@ -82,6 +93,7 @@ package final class Store {
         (self.live, self.tree, self.liveKeys) = (recovered.table, recovered.scan.tree, recovered.scan.liveKeys)
         self.pacing = Pacing(configuration: configuration)
         self.counters = StoreCounters(damagedEntries: recovered.scan.damagedEntries)
+        (self.logIndex, self.segments) = (recovered.logIndex, Deque(recovered.segments))
     }
 
     // MARK: Positions
@@ -199,15 +211,21 @@ package final class Store {
         case append(Batch)
         /// Store in the base, then report `drained` or `drainFailed`.
         case drain(DrainJob)
+        /// Remove the segments that end at or before this position.
+        case sweep(LogPosition)
     }
 
     /// Ends a burst of work: seals what was put, lets go of the read snapshot, freezes the table when it is time.
     package func endTick(at now: Instant) -> [Action] {
         self.reader.reset()
         var actions: [Action] = []
-        if let batch = self.tail.seal(synced: self.synced) { actions.append(.append(batch)) }
+        if let batch = self.tail.seal(synced: self.synced) {
+            self.unindexed.append(batch)
+            actions.append(.append(batch))
+        }
         if self.shouldFreeze(at: now) { self.freeze() }
         if let job = self.startDrainIfSynced(at: now) { actions.append(.drain(job)) }
+        if let position = self.takeSweepable() { actions.append(.sweep(position)) }
         return actions
     }
 
@@ -259,6 +277,7 @@ package final class Store {
     package func synced(through position: LogPosition) {
         precondition(position >= self.synced && position <= self.written, "synced \(self.synced), \(position) of \(self.written)")
         self.synced = position
+        self.index(through: position)
     }
 
     /// The batch that begins at `origin` could not be appended: takes back its records and all newer ones, newest first. Their
@@ -270,6 +289,7 @@ package final class Store {
             (self.live, self.frozen) = (frozen.table, nil)
         }
         self.tail.cut(back: origin)
+        self.unindexed.removeAll { $0.position >= origin }
         self.releaseEmptyTable()
         self.counters.failedAppends += 1
     }
@@ -354,6 +374,8 @@ package struct StoreConfiguration: Equatable, Sendable {
     package var tableAge = Duration.seconds(60)
     /// A segment takes no batch beyond this length.
     package var segmentBytes = 64 << 20
+    /// So much of the log is kept at most for members that have not confirmed it, besides what is not drained. With 0 no peer is answered from it.
+    package var logCapBytes = 1 << 30
 
     package init() {}
 }

@@ -34,11 +34,12 @@ extension Store {
         }
         var replay = Replay(checkpoint: checkpoint!)
         let log = try onDisk { () throws(DiskError) in try LogReader(disk: disk) }
-        let end = try log.read(from: replay.checkpoint.position) { frame, position throws(StoreError) in try replay.apply(frame, position) }
+        let end = try log.read(from: replay.checkpoint.position) { frame, place throws(StoreError) in try replay.apply(frame, place) }
         if let damage = end.damage {
             guard dropsDamagedLog else { throw .damagedLog(damage) }
             try replay.moveToBase(base, head: end.head, newReplica: ReplicaID(using: &generator))
             try onDisk { () throws(DiskError) in try log.setAside() }
+            replay.logIndex = LogIndex()
             report.droppedDamage = damage
         } else {
             try onDisk { () throws(DiskError) in try log.prepare(for: end, drained: replay.checkpoint.position) }
@@ -50,7 +51,8 @@ extension Store {
         (report.entries, report.damagedEntries) = (scan.tree.root.entries, scan.damagedEntries)
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
         let recovered = RecoveredStore(
-            checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, table: replay.table, scan: scan)
+            checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, table: replay.table, scan: scan,
+            logIndex: replay.logIndex, segments: try onDisk { () throws(DiskError) in try LogReader(disk: disk).segmentPositions })
         let store = Store(configuration: configuration, base: base, reader: reader, recovered: recovered, saltSeed: generator.next())
         return (store, report)
     }
@@ -78,6 +80,8 @@ struct RecoveredStore {
     let drainedPosition: LogPosition
     let table: Table
     let scan: BaseScan
+    let logIndex: LogIndex
+    let segments: [LogPosition]
 }
 
 /// The records of the log behind the base's checkpoint, gathered in a table.
@@ -85,6 +89,7 @@ private struct Replay {
     var checkpoint: Checkpoint
     private(set) var table = Table()
     private(set) var records = 0
+    var logIndex = LogIndex()
     private var tail: LogTail
 
     init(checkpoint: Checkpoint) {
@@ -94,11 +99,14 @@ private struct Replay {
     }
 
     /// Applies one record.
-    mutating func apply(_ frame: UnsafeRawBufferPointer, _ position: LogPosition) throws(StoreError) {
+    mutating func apply(_ frame: UnsafeRawBufferPointer, _ place: LogReader.Place) throws(StoreError) {
         self.records += 1
         switch RecordType(rawValue: frame[4]) {
         case .entry:
-            if let record = RecordView(frame: frame) { return self.apply(record, frame, position) }
+            if let record = RecordView(frame: frame) {
+                self.logIndex.add(frame, record, segment: place.segment, batch: place.batch, end: place.end)
+                return self.apply(record, frame, place.batch)
+            }
         case .control:
             if let (key, value) = ControlRecord.read(frame) {
                 self.checkpoint.control[key] = value.isEmpty ? nil : value
@@ -109,7 +117,7 @@ private struct Replay {
             if let seen = try? Seen(decoding: bytes) { return self.checkpoint.seen.join(seen) }
         case nil: break
         }
-        throw .foreign(reason: "the log holds a record at position \(position) that this program cannot read")
+        throw .foreign(reason: "the log holds a record at position \(place.batch) that this program cannot read")
     }
 
     /// Each version won over all that the log had of its key before, or is marked as superseded. So the last one that is not is the newest, also

@@ -4,6 +4,12 @@ extension Seen {
     /// All but what has been seen of one replica.
     package func without(_ replica: ReplicaID) -> Seen { Seen(checked: self.entries.filter { $0.replica != replica }) }
 
+    /// Whether successive writes of a replica have all been seen.
+    package func covers(_ replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> Bool {
+        guard let entry = self.entries.first(where: { $0.replica == replica }) else { return false }
+        return sequences.upperBound <= entry.watermark || entry.covers(all: sequences)
+    }
+
     /// The first dot, by replica and sequence number, that `other` covers and this does not; nil where this covers all of it.
     package func firstMissing(of other: Seen) -> Dot? {
         for theirs in other.entries {
@@ -22,6 +28,10 @@ extension Seen.Entry {
             if let candidate, candidate <= run.upperBound { return candidate }
         }
         return nil
+    }
+
+    fileprivate func covers(all sequences: ClosedRange<UInt64>) -> Bool {
+        self.firstUncovered(from: sequences.lowerBound).map { $0 > sequences.upperBound } ?? true
     }
 
     /// The first number from `start` on that is not covered; nil where all to the last of 64 bits are.

@@ -28,6 +28,9 @@ struct BenchRepairCommand: AsyncParsableCommand {
             nodes place keys by a keyed hash, so this is as close together as a client can bring them. onesided: new keys, all on the first \
             node. updates: keys of both written again, half of them on each node.
 
+            Methods: auto: as nodes do by themselves: what a node missed comes from the other's log, the rest by comparison. log: the same, and a \
+            run in which digests were compared after all fails; there are no dry runs. tree: nodes with --log-cap 0, which compare digests.
+
             Exit code 0: measured. 1: not, and why. 64: unsuitable flags.
 
             Examples:
@@ -46,6 +49,9 @@ struct BenchRepairCommand: AsyncParsableCommand {
 
     @Option(help: "Which keys differ: uniform, clustered, onesided or updates.")
     var pattern = RepairBenchOptions.Pattern.uniform
+
+    @Option(help: "How the nodes find what differs: auto, log or tree.")
+    var method = RepairBenchOptions.Method.auto
 
     @Option(name: [.customShort("n"), .customLong("repeat")], help: "So many runs without a delay, as many with one, and as many dry ones.")
     var repeatCount = 3
@@ -86,6 +92,7 @@ struct BenchRepairCommand: AsyncParsableCommand {
         var options = RepairBenchOptions()
         (options.keys, options.differ, options.valueBytes) = (self.keys, self.differ, self.valueBytes)
         (options.pattern, options.repeatCount, options.seed) = (self.pattern, self.repeatCount, self.seed)
+        options.method = self.method
         options.folder = self.folder ?? getenv("TMPDIR").map { String(cString: $0) } ?? options.folder
         return options
     }
@@ -119,3 +126,4 @@ struct BenchRepairCommand: AsyncParsableCommand {
 }
 
 extension RepairBenchOptions.Pattern: ExpressibleByArgument {}
+extension RepairBenchOptions.Method: ExpressibleByArgument {}

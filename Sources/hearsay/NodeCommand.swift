@@ -83,6 +83,10 @@ struct NodeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Move the table to LMDB at so many bytes. (default: 128MiB)", valueName: "size"))
     var tableBytes: String?
 
+    @Option(
+        help: ArgumentHelp("Keep so much of the log for members that are away; 0 answers nobody from the log. (default: 1GiB)", valueName: "size"))
+    var logCap: String?
+
     @Flag(help: "Put a damaged log aside and go on with what can be read, under a new replica id.")
     var dropDamagedLog = false
 
@@ -117,7 +121,7 @@ struct NodeCommand: AsyncParsableCommand {
             ("password-file", self.passwordFile), ("insecure-listen", self.insecureListen ? "true" : nil), ("max-clients", self.maxClients),
             ("max-client-memory", self.maxClientMemory), ("max-value", self.maxValue), ("idle-timeout", self.idleTimeout),
             ("allow-flush", self.allowFlush ? "true" : nil), ("local-conditions", self.localConditions), ("table-entries", self.tableEntries),
-            ("table-bytes", self.tableBytes), ("name", self.name), ("peer-listen", self.peerListen),
+            ("table-bytes", self.tableBytes), ("log-cap", self.logCap), ("name", self.name), ("peer-listen", self.peerListen),
             ("seed", self.seed.isEmpty ? nil : self.seed.joined(separator: ",")), ("expect", self.expect), ("advertise", self.advertise),
             ("gossip-interval", self.gossipInterval), ("fanout", self.fanout), ("drop-damaged-log", self.dropDamagedLog ? "true" : nil),
             ("log-level", self.logLevel),

@@ -86,6 +86,7 @@ struct NodeSettings {
         store.durability = try self.parse("durability", "'always' or 'interval'") { StoreConfiguration.Durability(rawValue: $0) } ?? store.durability
         store.tableEntries = try self.parse("table-entries", "a number from 1000 to 10000000", number(in: 1_000...10_000_000)) ?? store.tableEntries
         store.tableBytes = try self.parse("table-bytes", "a size from 1MiB to 4GiB", size(in: 1 << 20...4 << 30)) ?? store.tableBytes
+        store.logCapBytes = try self.parse("log-cap", "a size up to 1048576GiB", size(in: 0...1 << 50)) ?? store.logCapBytes
     }
 
     private func readReplica(_ replica: inout ReplicaConfiguration) throws(NodeFailure) {

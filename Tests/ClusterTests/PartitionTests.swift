@@ -6,12 +6,14 @@ import Testing
 extension ProcessTests {
     /// A network that falls apart and comes together again.
     @Suite struct PartitionTests {
-        @Test func `two and one that were apart have equal data afterwards, lose nothing, and no deleted key comes back`() throws {
-            let cluster = try TestCluster(3)
+        @Test(arguments: [true, false])
+        func `two and one that were apart have equal data afterwards, lose nothing, and no deleted key comes back`(keepsLogs: Bool) throws {
+            let cluster = try TestCluster(3, flags: keepsLogs ? [] : ["--log-cap", "0"])
             let story = PartitionStory(count: ProcessTests.isSoak ? 10_000 : 1_000)
             try story.prepare(cluster.client(0))
             try cluster.waitUntilEqual()
 
+            let before = try Self.figures(of: cluster.client(2))
             cluster.cut([0, 1], from: [2])
             try cluster.waitUntilLinked([0: [1], 1: [0], 2: []])
             try story.write(large: cluster.client(0), small: cluster.client(2))
@@ -23,7 +25,22 @@ extension ProcessTests {
             try cluster.waitUntilLinked()
             let data = try cluster.waitUntilEqual()
             story.check(data)
+            // What the third one lacked came in one way or the other, and not in both.
+            let after = try Self.figures(of: cluster.client(2))
+            #expect((after["log_entries_in"]! - before["log_entries_in"]! >= story.count / 2) == keepsLogs, "\(before) \(after)")
+            #expect((after["entries_in"]! - before["entries_in"]! > 0) == !keepsLogs, "\(before) \(after)")
             for index in 0..<3 { try expectDigestVerifies(cluster.client(index)) }
+        }
+
+        /// The figures of both its peers together, as INFO has them.
+        private static func figures(of client: RedisClient) throws -> [String: Int] {
+            let lines = try (client.ask("INFO", "hearsay").text ?? "").split(whereSeparator: \.isNewline).filter { $0.hasPrefix("peer_") }
+            return lines.reduce(into: ["log_entries_in": 0, "entries_in": 0]) { sums, line in
+                for field in line.split(separator: ",") {
+                    let parts = field.split(separator: "=")
+                    if parts.count == 2, let number = Int(parts[1]) { sums[String(parts[0]), default: 0] += number }
+                }
+            }
         }
     }
 }

@@ -47,6 +47,24 @@ struct PeerWireTests {
         #expect(throws: PeerWireError.frameLength(length)) { try Self.read(bytes) }
     }
 
+    @Test("that ask for writes name ranges in ascending order, as many as the bound and no more")
+    func gaps() throws {
+        func range(_ low: UInt64, _ first: UInt64, _ last: UInt64) -> DotRange {
+            DotRange(replica: ReplicaID(high: 0, low: low), sequences: first...last)
+        }
+        func bytes(_ gaps: [DotRange]) -> [UInt8] {
+            var bytes: [UInt8] = []
+            PeerWire.append(.catchUp(number: 7, .ask(gaps)), to: &bytes)
+            return bytes
+        }
+        let most = (1...UInt64(GapWatch.maximumGaps)).map { range($0, 1, .max) }
+        #expect(try Self.read(bytes(most)) == [.catchUp(number: 7, .ask(most))])
+        let tooMany = most + [range(9_999, 1, 1)]
+        for wrong in [[], tooMany, [range(1, 0, 1)], [range(2, 1, 1), range(1, 1, 1)], [range(1, 1, 5), range(1, 5, 9)]] {
+            #expect(throws: PeerWireError.malformed(type: FrameType.ask.rawValue), "\(wrong.count) ranges") { try Self.read(bytes(wrong)) }
+        }
+    }
+
     @Test("of the greatest length are read")
     func greatestLength() throws {
         var bytes: [UInt8] = []
@@ -200,6 +218,7 @@ enum MessageDrawing {
                 part: .closing, root: Bool.random(using: &random) ? digest(&random) : nil, seenHash: random.next(), membersHash: random.next(),
                 seen: Bool.random(using: &random) ? seen(&random) : nil, isComplete: Bool.random(using: &random))
             return .summary(summary)
+        case 7: return .catchUp(number: UInt16.random(in: 0...UInt16.max, using: &random), self.catchUp(using: &random))
         default:
             let (number, sequence) = (UInt16.random(in: 0...UInt16.max, using: &random), UInt16.random(in: 0...UInt16.max, using: &random))
             return .session(number: number, sequence: sequence, self.session(using: &random))
@@ -214,6 +233,20 @@ enum MessageDrawing {
             _ = seen.insert(Dot(replica: ReplicaID(high: 0, low: random.next() % 3), sequence: 1 + random.next() % 9))
         }
         return seen
+    }
+
+    private static func catchUp(using random: inout SplitMix64) -> CatchUpMessage {
+        switch random.next() % 3 {
+        case 0:
+            let gaps = (0..<1 + random.next() % 9).map { number in
+                let first = UInt64.random(in: 1 ... .max, using: &random)
+                return DotRange(
+                    replica: ReplicaID(high: number / 2, low: number), sequences: first...UInt64.random(in: first ... .max, using: &random))
+            }
+            return .ask(gaps)
+        case 1: return .tell((0..<1 + random.next() % 3_000).map { UInt8(truncatingIfNeeded: $0) })
+        default: return .told(isWhole: Bool.random(using: &random))
+        }
     }
 
     private static func nodes(_ random: inout SplitMix64) -> NodeList {

@@ -44,6 +44,8 @@ import Testing
             ("lost messages", counts.lost), ("repeated messages", counts.duplicated), ("long delays", counts.delayed),
             ("partitions", counts.partitions), ("kills", counts.kills), ("power cuts", counts.powerCuts), ("restarts", counts.restarts),
             ("torn logs", counts.tornTails), ("resets", counts.resets), ("drains", counts.drains),
+            ("blocks of logs read for peers", counts.logReads), ("catch-ups", counts.catchUps), ("catch-ups refused", counts.refusedCatchUps),
+            ("sessions", counts.sessions),
         ] { #expect(count >= 100, "\(name): \(count)") }
         print("\(Self.histories) histories, \(totals.unequal) with something to heal, the longest healing \(totals.longest): \(counts)")
     }

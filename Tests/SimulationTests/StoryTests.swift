@@ -27,6 +27,41 @@ import Testing
         #expect(try world.value(of: "greeting", on: 2) == "hello")
     }
 
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `a lost push is mended from the log within two rounds, without comparing anything`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 2)
+        try world.set("before", to: "all", on: 0)
+        try world.run(for: .seconds(2))
+        let before = world.mendings(of: 1)
+        world.cutApart(0, 1)
+        for number in 0..<20 { try world.set("lost:\(number)", to: "value", on: 0) }
+        // Short enough that neither side gives the link up.
+        try world.run(for: .milliseconds(50))
+        try world.heal()
+        // The round that shows the gap, and the one that shows it again, each up to a quarter late.
+        try world.run(for: .milliseconds(520))
+        #expect(try world.value(of: "lost:19", on: 1) == "value")
+        let after = world.mendings(of: 1)
+        #expect(after.catchUps == before.catchUps + 1 && after.sessions == before.sessions && after.refused == before.refused)
+    }
+
+    @Test func `what a node missed while it was down comes from the log, and only what the log has lost by comparison`() throws {
+        for (cap, isFromLog) in [(1 << 30, true), (0, false)] {
+            let world = try World.calm(seed: 4, nodes: 3, logCapBytes: cap)
+            world.cutApart(0, 2)
+            world.cutApart(1, 2)
+            try world.run(for: .seconds(60))
+            let before = world.mendings(of: 2)
+            for number in 0..<200 { try world.set("key:\(number % 50)", to: "\(number)", on: number % 2) }
+            try world.run(for: .seconds(20))
+            try world.heal()
+            _ = try world.converge(within: World.convergenceLimit)
+            let after = world.mendings(of: 2)
+            #expect((after.catchUps > before.catchUps) == isFromLog)
+            #expect((after.sessions == before.sessions) == isFromLog)
+        }
+    }
+
     @Test func `of two writes of one key at the same time all nodes keep the same`() throws {
         let world = try World.calm(seed: 1, nodes: 3)
         world.cutApart(0, 1)

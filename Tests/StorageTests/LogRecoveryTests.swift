@@ -170,7 +170,7 @@ import Testing
         let sweeper = SegmentSweeper(disk: run.disk)
         // The newest stays, as the sync thread writes to it.
         for (drained, gone) in [(run.batches[1].origin - 1, 0), (run.batches[1].origin, 1), (run.batches[3].end - 1, 3), (.max, 4)] {
-            try sweeper.removeSegments(drainedThrough: drained)
+            try sweeper.removeSegments(through: drained)
             #expect(try run.disk.fileNames() == Array(names[gone...]))
         }
         #expect(try run.disk.crash(keepingUnsyncedBytes: 0).fileNames() == Array(names[4...]))
@@ -184,7 +184,7 @@ import Testing
         for _ in 0..<6 { try run.commit([10]) }
         let drained = run.batches[Int.random(in: 0..<6, using: &generator)].end
         run.disk.plan(DiskFaults(planned: [.init(.syncFolder, call: 1)]))
-        _ = try? SegmentSweeper(disk: run.disk).removeSegments(drainedThrough: drained)
+        _ = try? SegmentSweeper(disk: run.disk).removeSegments(through: drained)
         let read = try LogRun.read(run.disk.crash(using: &generator), from: drained)
         #expect(read.frames == run.frames(until: .max, from: drained) && read.end == LogReader.End(head: run.tail.head, tornBytes: 0, damage: nil))
     }

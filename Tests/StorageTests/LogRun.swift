@@ -97,9 +97,9 @@ struct LogRun {
     /// Reads a disk's log.
     static func read(_ disk: SimulatedDisk, from start: LogPosition = 0) throws -> Read {
         var read = Read(end: LogReader.End(head: 0, tornBytes: 0, damage: nil))
-        read.end = try LogReader(disk: disk).read(from: start) { frame, position in
+        read.end = try LogReader(disk: disk).read(from: start) { frame, place in
             read.frames.append(Frame(bytes: Array(frame)))
-            read.positions.append(position)
+            read.positions.append(place.batch)
         }
         return read
     }

@@ -25,6 +25,7 @@ import Versioning
         }
         #expect(met.applied > 500 && met.superseded > 200 && met.known > 200 && met.refused > 50 && met.restarts > 50 && met.drains > 100, "\(met)")
         #expect(met.restartsInDrain > 20, "\(met)")
+        #expect(met.answered > 100 && met.notHeld > 300 && met.sweeps > 30, "\(met)")
     }
 }
 
@@ -38,6 +39,10 @@ struct MergeHistory {
         var restarts = 0
         var restartsInDrain = 0
         var drains = 0
+        /// Questions to the log that it answered, and that it could not; and times that segments were removed.
+        var answered = 0
+        var notHeld = 0
+        var sweeps = 0
 
         mutating func add(_ other: Met) {
             self.applied += other.applied
@@ -47,6 +52,9 @@ struct MergeHistory {
             self.restarts += other.restarts
             self.restartsInDrain += other.restartsInDrain
             self.drains += other.drains
+            self.answered += other.answered
+            self.notHeld += other.notHeld
+            self.sweeps += other.sweeps
         }
     }
 
@@ -57,10 +65,10 @@ struct MergeHistory {
         var control: [ControlKey: [UInt8]] = [:]
     }
 
-    private var random: SplitMix64
-    private var disk = SimulatedDisk()
+    var random: SplitMix64
+    private(set) var disk = SimulatedDisk()
     private var base = MemoryBase()
-    private var store: Store
+    private(set) var store: Store
     private var writer: LogWriter
     private var drain: Drain?
     private var model = Model()
@@ -70,7 +78,9 @@ struct MergeHistory {
     private var clock: HybridLogicalClock
     /// Versions of the foreign replicas, each with the sequence number that it will have for ever.
     private var foreign: [[UInt8]] = []
-    private(set) var met = Met()
+    var met = Met()
+    /// What the members have announced, by which the store keeps its log.
+    private var announced: [Seen?] = [nil]
     private let configuration: StoreConfiguration
 
     init(seed: UInt64) throws {
@@ -78,10 +88,12 @@ struct MergeHistory {
         var configuration = StoreConfiguration()
         configuration.tableEntries = Int.random(in: 3...15, using: &self.random)
         configuration.segmentBytes = Int.random(in: 200...3_000, using: &self.random)
+        configuration.logCapBytes = [2_000, 1 << 30].randomElement(using: &self.random)!
         self.configuration = configuration
         self.store = try Store.open(disk: self.disk, base: self.base, configuration: configuration, using: &self.random).store
         self.writer = LogWriter(disk: self.disk, head: self.store.head)
         self.clock = HybridLogicalClock(replica: self.store.identity.replica, startingAt: self.store.greatestStamp)
+        self.keepLog()
         var sequences: [UInt64: UInt64] = [:]
         for _ in 0..<80 {
             let replica = ReplicaID(high: 1, low: self.random.next() % 3)
@@ -115,6 +127,10 @@ struct MergeHistory {
         case 88..<91: _ = try self.store.fold(budget: 3)
         case 91..<94: try self.fail()
         case 94..<96: try self.restart()
+        case 96..<98:
+            self.announced = [self.store.seen, Bool.random(using: &self.random) ? nil : self.store.seen]
+            self.keepLog()
+        case 98..<99: self.checkLog()
         default: self.now = self.now + .seconds(30)
         }
     }
@@ -181,6 +197,7 @@ struct MergeHistory {
             switch action {
             case .append(let batch): batches.append(batch)
             case .drain(let job): self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 2)
+            case .sweep(let position): try self.sweep(through: position)
             }
         }
         let failed = try self.writer.append(batches)
@@ -192,8 +209,24 @@ struct MergeHistory {
         }
         self.store.synced(through: try self.writer.sync())
         self.committed = self.model
-        for case .drain(let job) in self.store.endTick(at: self.now) { self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 2) }
+        for action in self.store.endTick(at: self.now) {
+            if case .drain(let job) = action { self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 2) }
+            if case .sweep(let position) = action { try self.sweep(through: position) }
+        }
         self.store.replenish(at: self.now)
+    }
+
+    private mutating func sweep(through position: LogPosition) throws {
+        self.met.sweeps += 1
+        try SegmentSweeper(disk: self.disk).removeSegments(through: position)
+        // Whatever a member has not confirmed, and is not beyond the cap, is there still.
+        let head = self.store.head, cap = UInt64(self.configuration.logCapBytes)
+        if self.announced.contains(where: { $0 == nil }) { #expect(head > cap && position <= head - cap) }
+    }
+
+    private func keepLog() {
+        self.store.indexesLog = true
+        self.store.keepLog(for: self.announced)
     }
 
     private mutating func stepDrain() throws {
@@ -203,7 +236,6 @@ struct MergeHistory {
         case .committed(let adjustments): self.store.drainCommitted(adjustments)
         case .finished(let adjustments):
             self.drain = nil
-            try SegmentSweeper(disk: self.disk).removeSegments(drainedThrough: self.store.frozenPosition!)
             try self.store.drained(adjustments, at: self.now)
             self.met.drains += 1
         }
@@ -234,7 +266,9 @@ struct MergeHistory {
         self.store = try Store.open(disk: self.disk, base: self.base, configuration: self.configuration, using: &self.random).store
         self.writer = LogWriter(disk: self.disk, head: self.store.head)
         self.clock = HybridLogicalClock(replica: self.store.identity.replica, startingAt: self.store.greatestStamp)
+        self.keepLog()
         try self.check()
+        self.checkLog()
     }
 
     mutating func finish() throws {

@@ -26,15 +26,16 @@ package struct StoreWorld {
     /// A batch that could not be appended, and of which the loop has not heard yet.
     private var failure: Batch?
     private var drain: RunningDrain?
+    /// Segments that the store asked to remove.
+    private var sweepable: LogPosition?
     private let transactionPages: Int
     private let commitFault: MemoryBase.CommitFault
 
     private struct RunningDrain {
         var drain: Drain
-        let position: LogPosition
         var phase = Phase.storing
 
-        enum Phase { case storing, committed([DigestAdjustment]), swept([DigestAdjustment]) }
+        enum Phase { case storing, committed([DigestAdjustment]) }
     }
 
     /// How a run ends without warning.
@@ -113,7 +114,8 @@ extension StoreWorld {
             case .append(let batch): self.queue.append(batch)
             case .drain(let job):
                 let drain = Drain(job, into: self.base.makeWriter(), transactionPages: self.transactionPages)
-                self.drain = RunningDrain(drain: drain, position: job.checkpoint.position)
+                self.drain = RunningDrain(drain: drain)
+            case .sweep(let position): self.sweepable = position
             }
         }
     }
@@ -157,13 +159,17 @@ extension StoreWorld {
 // MARK: The drain thread
 
 extension StoreWorld {
-    package var isDraining: Bool { self.drain != nil }
+    package var isDraining: Bool { self.drain != nil || self.sweepable != nil }
 
-    /// The next step of the running drain: stores, commits, removes segments, and at last tells the loop.
+    /// The next step of the drain thread: removes segments, or stores, commits, and at last tells the loop.
     ///
-    /// - Returns: false where no drain runs.
+    /// - Returns: false where it has nothing to do.
     @discardableResult
     package mutating func stepDrain() throws -> Bool {
+        if let position = self.sweepable.take() {
+            try SegmentSweeper(disk: self.disk).removeSegments(through: position)
+            return true
+        }
         guard let running = self.drain else { return false }
         switch running.phase {
         case .storing:
@@ -179,9 +185,6 @@ extension StoreWorld {
                 self.drain!.drain.retry()
             }
         case .committed(let adjustments):
-            try SegmentSweeper(disk: self.disk).removeSegments(drainedThrough: running.position)
-            self.drain!.phase = .swept(adjustments)
-        case .swept(let adjustments):
             try self.store.drained(adjustments, at: self.now)
             self.drain = nil
         }

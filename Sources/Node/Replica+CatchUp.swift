@@ -1,0 +1,159 @@
+import AntiEntropy
+import Basics
+import PeerWire
+import Storage
+import Versioning
+
+/// Catching up from a peer's log, and answering from ours.
+extension Replica {
+    // MARK: Asking
+
+    /// Asks a peer's log for what it has and this node lacks.
+    ///
+    /// One peer at a time: what is missing would otherwise come from every member at once. A repair session brings all of it too.
+    func ask(_ link: PeerLink, for gaps: [DotRange], at now: Instant) {
+        guard !gaps.isEmpty, link.isReady, self.peers!.asking == nil, !self.isRepairing else { return }
+        link.lastQuestion &+= 1
+        self.peers!.asking = Asking(link: link.id, number: link.lastQuestion, began: now, heardAt: now, wanted: gaps.writeCount)
+        self.peers!.withRelation(to: link.peer!, at: now) { $0.gaps.ask(for: gaps) }
+        self.send(.catchUp(number: link.lastQuestion, .ask(gaps)), on: link)
+    }
+
+    func take(_ message: CatchUpMessage, number: UInt16, on link: PeerLink, at moment: Moment) throws(StoreError) {
+        switch message {
+        case .ask(let gaps): self.answer(gaps, number: number, on: link, at: moment.now)
+        case .tell(let records): try self.learn(records, number: number, on: link, at: moment)
+        case .told(let isWhole):
+            guard self.isAsking(link, number) else { return }  // It was waited for no longer.
+            self.peers!.asking = nil
+            self.peers!.withRelation(to: link.peer!, at: moment.now) { relation in
+                relation.gaps.answered()
+                if isWhole { relation.statistics.catchUps += 1 } else { relation.statistics.refusedCatchUps += 1 }
+            }
+            // There may be more to ask for, or nothing at all: roots tell.
+            link.owesSummary = true
+        }
+    }
+
+    private func isAsking(_ link: PeerLink, _ number: UInt16) -> Bool {
+        self.peers!.asking.map { $0.link == link.id && $0.number == number } ?? false
+    }
+
+    /// Applies records in the order of the peer's log: their dots count as those of a push do (I26 i).
+    private func learn(_ bytes: [UInt8], number: UInt16, on link: PeerLink, at moment: Moment) throws(StoreError) {
+        var entries = 0
+        let isWellFormed = try bytes.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
+            try self.forEachReceived(bytes, on: link) { _, record, token throws(StoreError) in
+                entries += 1
+                _ = try self.merge(record, token, .push, at: moment)
+            }
+        }
+        guard isWellFormed else { return }
+        self.peers!.rounds.noticedChange(at: moment.now)
+        self.peers!.withRelation(to: link.peer!, at: moment.now) { $0.statistics.loggedIn += entries }
+        guard self.isAsking(link, number) else { return }
+        self.peers!.asking!.heardAt = moment.now
+        self.peers!.asking!.entries += entries
+    }
+
+    /// Gives up on a peer that says nothing.
+    func tendAsking(at now: Instant) {
+        if let asking = self.peers!.asking, now >= asking.deadline { self.peers!.asking = nil }
+    }
+
+    /// How often peers' logs brought what was missing, how often they did not, and how many sessions there were, with all members since the start.
+    package var mendings: (catchUps: Int, refused: Int, sessions: Int) {
+        (self.peers?.relations ?? []).reduce((0, 0, 0)) { sum, relation in
+            let statistics = relation.statistics
+            return (sum.0 + statistics.catchUps, sum.1 + statistics.refusedCatchUps, sum.2 + statistics.sessions)
+        }
+    }
+
+    // MARK: Answering
+
+    private func answer(_ gaps: [DotRange], number: UInt16, on link: PeerLink, at now: Instant) {
+        guard let blocks = self.store.logIndex.blocks(holding: gaps) else {
+            return self.send(.catchUp(number: number, .told(isWhole: false)), on: link)
+        }
+        link.answering = Answering(number: number, gaps: gaps, blocks: blocks[...])
+        if blocks.isEmpty { self.endAnswer(on: link, isWhole: true) }
+    }
+
+    /// Has the next block read where there is room for what it holds.
+    func readOn(_ link: PeerLink) {
+        guard let answering = link.answering, !answering.isReading, link.isReady, link.output.byteCount < Self.answerBytes,
+            let block = answering.blocks.first
+        else { return }
+        link.answering!.isReading = true
+        self.peers!.requests.append(.readLog(link: link.id, number: answering.number, LogRead(block: block, gaps: answering.gaps)))
+    }
+
+    /// So much of an answer may wait for its connection before the next block is read.
+    private static let answerBytes = 512 << 10
+
+    /// A block was read.
+    ///
+    /// - Parameter records: nil where it is gone or does not read.
+    package func logWasRead(link id: UInt64, number: UInt16, _ records: [UInt8]?, at now: Instant) {
+        guard let link = self.peers?.links.first(where: { $0.id == id }), link.isReady, let answering = link.answering, answering.number == number
+        else { return }
+        guard let records else { return self.endAnswer(on: link, isWhole: false) }
+        link.answering!.isReading = false
+        link.answering!.blocks.removeFirst()
+        self.tell(records, number: number, on: link, at: now)
+        if link.answering!.blocks.isEmpty { self.endAnswer(on: link, isWhole: true) }
+    }
+
+    private func tell(_ records: [UInt8], number: UInt16, on link: PeerLink, at now: Instant) {
+        var (start, end, entries) = (0, 0, 0)
+        while end < records.count {
+            let count = records.withUnsafeBytes { bytes in
+                RecordLayout.firstFrame(in: UnsafeRawBufferPointer(rebasing: bytes[end...]))!.count  // Read from the log, whole.
+            }
+            if end > start, end + count - start > RepairSession.messageBytes {
+                self.send(.catchUp(number: number, .tell(Array(records[start..<end]))), on: link)
+                start = end
+            }
+            (end, entries) = (end + count, entries + 1)
+        }
+        if end > start { self.send(.catchUp(number: number, .tell(Array(records[start..<end]))), on: link) }
+        self.peers!.withRelation(to: link.peer!, at: now) { $0.statistics.loggedOut += entries }
+    }
+
+    private func endAnswer(on link: PeerLink, isWhole: Bool) {
+        self.send(.catchUp(number: link.answering!.number, .told(isWhole: isWhole)), on: link)
+        link.answering = nil
+    }
+}
+
+extension [DotRange] {
+    /// How many writes there are in all; as many as a number can say where there are more.
+    fileprivate var writeCount: UInt64 {
+        self.reduce(0) { sum, range in
+            let (total, overflow) = sum.addingReportingOverflow(range.sequences.upperBound - range.sequences.lowerBound)
+            return overflow || total == .max ? .max : total + 1
+        }
+    }
+}
+
+/// A question to a peer's log that is not answered yet.
+struct Asking {
+    let link: UInt64
+    let number: UInt16
+    let began: Instant
+    var heardAt: Instant
+    /// How many writes were asked for, and how many have come.
+    let wanted: UInt64
+    var entries = 0
+
+    var deadline: Instant { self.heardAt + GapWatch.patience }
+}
+
+/// A peer's question that is being answered.
+struct Answering {
+    let number: UInt16
+    let gaps: [DotRange]
+    /// Still to be read, the first one now if `isReading`.
+    var blocks: ArraySlice<LogBlock>
+    var isReading = false
+}

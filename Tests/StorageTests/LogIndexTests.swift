@@ -1,0 +1,133 @@
+import Basics
+import Simulation
+import TestSupport
+import Testing
+import Versioning
+
+@testable import Storage
+
+extension MergeHistory {
+    /// Asks the log for some writes of each replica: what it says that it holds is read, every one of them and nothing else.
+    mutating func checkLog() {
+        for replica in self.store.seen.replicas {
+            let greatest = self.store.seen.watermark(of: replica) + 2
+            let (one, other) = (UInt64.random(in: 1...greatest, using: &self.random), UInt64.random(in: 1...greatest, using: &self.random))
+            let gap = DotRange(replica: replica, sequences: min(one, other)...max(one, other))
+            guard let blocks = self.store.logIndex.blocks(holding: [gap]) else {
+                self.met.notHeld += 1
+                continue
+            }
+            self.met.answered += 1
+            #expect(self.store.seen.covers(replica, gap.sequences), "the log claims \(gap) of \(self.store.seen)")
+            var sequences: Set<UInt64> = []
+            for block in blocks {
+                guard let records = LogRead(block: block, gaps: [gap]).run(on: self.disk) else {
+                    Issue.record("\(block) does not read")
+                    continue
+                }
+                sequences.formUnion(self.sequences(in: records, of: gap))
+            }
+            #expect(sequences == Set(gap.sequences), "\(gap)")
+        }
+    }
+
+    private func sequences(in records: [UInt8], of gap: DotRange) -> Set<UInt64> {
+        records.withUnsafeBytes { bytes in
+            var (rest, sequences) = (bytes, Set<UInt64>())
+            while let frame = RecordLayout.firstFrame(in: rest) {
+                let received = RecordView.received(frame, under: self.store.identity.digestKey)
+                #expect(received?.record.dot.replica == gap.replica)
+                if let sequence = received?.record.dot.sequence { sequences.insert(sequence) }
+                rest = UnsafeRawBufferPointer(rebasing: rest[frame.count...])
+            }
+            #expect(rest.isEmpty)
+            return sequences
+        }
+    }
+}
+
+@Suite struct LogIndexTests {
+    /// A log of one replica's writes in batches, indexed as they become durable.
+    private func indexed(_ run: LogRun, _ batches: [Batch]) -> LogIndex {
+        var index = LogIndex()
+        var segment: LogPosition = 0
+        for batch in batches {
+            segment = batch.segment?.position ?? segment
+            index.add(batch, segment: segment)
+        }
+        return index
+    }
+
+    private func batches(_ run: inout LogRun, _ sizes: [[Int]]) throws -> [Batch] {
+        try sizes.map { sizes in
+            let (batch, written) = run.seal(sizes)
+            #expect(try run.writer.append([batch]) == nil)
+            run.keep(written)
+            try run.sync()
+            return batch
+        }
+    }
+
+    private let replica = TestRecord.header(sequence: 1).dot.replica
+
+    @Test func `a range is held whole or not at all`() throws {
+        var run = LogRun(segmentBytes: 1 << 20)
+        let index = self.indexed(run, try self.batches(&run, [[10, 20], [30], [40, 50, 60]]))
+        func holds(_ sequences: ClosedRange<UInt64>, of replica: ReplicaID) -> Bool {
+            index.blocks(holding: [DotRange(replica: replica, sequences: sequences)]) != nil
+        }
+        #expect(holds(1...6, of: self.replica) && holds(4...4, of: self.replica))
+        #expect(!holds(1...7, of: self.replica) && !holds(7...7, of: self.replica))
+        #expect(!holds(1...1, of: ReplicaID(high: 99, low: 99)))
+        #expect(index.blocks(holding: [])?.isEmpty == true)
+    }
+
+    @Test func `only the blocks that hold what is asked for are read`() throws {
+        var run = LogRun(segmentBytes: 4 << 20)
+        let quarter = LogIndex.blockBytes / 4
+        let index = self.indexed(run, try self.batches(&run, Array(repeating: [quarter], count: 40)))
+        #expect(index.blockCount == 10)
+        let blocks = try #require(index.blocks(holding: [DotRange(replica: self.replica, sequences: 9...9)]))
+        #expect(blocks.count == 1)
+        let records = try #require(LogRead(block: blocks[0], gaps: [DotRange(replica: self.replica, sequences: 9...9)]).run(on: run.disk))
+        #expect(records == run.batches[8].frames[0].bytes)
+    }
+
+    @Test func `a block of a removed segment, and one that has rotted, does not read`() throws {
+        var run = LogRun(segmentBytes: 1)
+        let index = self.indexed(run, try self.batches(&run, [[10], [10]]))
+        let gap = DotRange(replica: self.replica, sequences: 1...2)
+        let blocks = try #require(index.blocks(holding: [gap]))
+        #expect(blocks.count == 2)
+        let name = SegmentHeader.fileName(at: blocks[1].segment)
+        let file = try run.disk.open(name)
+        try [UInt8(0xff)].withUnsafeBytes { try file.write([$0], at: SegmentHeader.byteCount + BatchHeader.byteCount + 12) }
+        #expect(LogRead(block: blocks[1], gaps: [gap]).run(on: run.disk) == nil)
+        try run.disk.remove(SegmentHeader.fileName(at: blocks[0].segment))
+        #expect(LogRead(block: blocks[0], gaps: [gap]).run(on: run.disk) == nil)
+    }
+
+    @Test func `the moment of a write is its stamp's, and that of one not held the last before`() throws {
+        var run = LogRun(segmentBytes: 1)
+        var index = self.indexed(run, try self.batches(&run, [[1], [1], [1]]))
+        // The stamps of a log run are its sequence numbers, far below a millisecond.
+        #expect(index.milliseconds(of: self.replica, through: 3) == 0)
+        #expect(index.milliseconds(of: ReplicaID(high: 9, low: 9), through: 3) == nil)
+        index.removeSegments(before: run.batches[2].origin)
+        #expect(index.milliseconds(of: self.replica, through: 2) == nil && index.milliseconds(of: self.replica, through: 9) == 0)
+    }
+
+    @Test func `what everybody has is not kept, what one lacks is from its segment on`() throws {
+        var run = LogRun(segmentBytes: 1)
+        let index = self.indexed(run, try self.batches(&run, [[1], [1], [1]]))
+        func seen(_ count: UInt64) -> Seen {
+            var seen = Seen()
+            for sequence in 0..<count { _ = seen.insert(Dot(replica: self.replica, sequence: sequence + 1)) }
+            return seen
+        }
+        #expect(index.firstSegment(notCoveredBy: []) == nil)
+        #expect(index.firstSegment(notCoveredBy: [seen(3), seen(3)]) == nil)
+        #expect(index.firstSegment(notCoveredBy: [seen(3), seen(2)]) == run.batches[2].origin)
+        #expect(index.firstSegment(notCoveredBy: [seen(0), seen(3)]) == run.batches[0].origin)
+    }
+}
