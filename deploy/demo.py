@@ -305,9 +305,14 @@ def show_what_crossed(node):
     info = node.ask(b"INFO", b"hearsay").decode()
     for name, text in re.findall(r"^peer_(\S+?):(.*?)\r?$", info, re.MULTILINE):
         figures = dict(field.split("=", 1) for field in text.split(","))
+
+        def crossed(way):
+            entries, size = (int(figures[f"log_{what}_{way}"]) + int(figures[f"{what}_{way}"]) for what in ("entries", "bytes"))
+            return f"{entries:,} entries ({size / 1e6:.2f} MB)"
+
         say(
-            f"  {node.name} and {name}: {int(figures['entries_in']):,} entries ({int(figures['bytes_in']) / 1e6:.2f} MB) in,"
-            f" {int(figures['entries_out']):,} ({int(figures['bytes_out']) / 1e6:.2f} MB) out, in {figures['sessions']} sessions"
+            f"  {node.name} and {name}: {crossed('in')} in, {crossed('out')} out, in {figures['catch_ups']} catch-ups from the"
+            f" other's log and {figures['sessions']} sessions"
         )
 
 

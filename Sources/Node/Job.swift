@@ -19,6 +19,8 @@ package final class Job {
         case flush
         /// HEARSAY REPAIR and DIFF: a session with a peer.
         case peers
+        /// WAIT: other members' announcements.
+        case wait
     }
 
     let kind: Kind
@@ -45,6 +47,13 @@ package final class Job {
     convenience init(request: PeerRequestJob) {
         self.init(.peers)
         self.request = request
+    }
+
+    fileprivate var wait: WaitJob?
+
+    convenience init(wait: WaitJob) {
+        self.init(.wait)
+        self.wait = wait
     }
 
     /// The log was cut back to before something that it has written or that its answer shows.
@@ -92,6 +101,7 @@ extension Replica {
         case .randomKey: return try self.advanceRandomKey(job, &writer)
         case .flush: return try self.advanceFlush(job, at: moment, &writer)
         case .peers: return self.advance(job.request!, at: moment, &writer)
+        case .wait: return self.advance(job.wait!, at: moment, &writer)
         }
     }
 

@@ -130,8 +130,8 @@ struct PeerStatistics {
     var catchUps = 0
     var refusedCatchUps = 0
     /// Records from its log, and from ours for it.
-    var loggedIn = 0
-    var loggedOut = 0
+    var (loggedIn, loggedOut) = (0, 0)
+    var (logBytesIn, logBytesOut) = (0, 0)
     var pushesOut = 0
     var pushesDropped = 0
 

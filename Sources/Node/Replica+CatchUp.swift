@@ -50,7 +50,10 @@ extension Replica {
         }
         guard isWellFormed else { return }
         self.peers!.rounds.noticedChange(at: moment.now)
-        self.peers!.withRelation(to: link.peer!, at: moment.now) { $0.statistics.loggedIn += entries }
+        self.peers!.withRelation(to: link.peer!, at: moment.now) { relation in
+            relation.statistics.loggedIn += entries
+            relation.statistics.logBytesIn += bytes.count
+        }
         guard self.isAsking(link, number) else { return }
         self.peers!.asking!.heardAt = moment.now
         self.peers!.asking!.entries += entries
@@ -117,7 +120,10 @@ extension Replica {
             (end, entries) = (end + count, entries + 1)
         }
         if end > start { self.send(.catchUp(number: number, .tell(Array(records[start..<end]))), on: link) }
-        self.peers!.withRelation(to: link.peer!, at: now) { $0.statistics.loggedOut += entries }
+        self.peers!.withRelation(to: link.peer!, at: now) { relation in
+            relation.statistics.loggedOut += entries
+            relation.statistics.logBytesOut += records.count
+        }
     }
 
     private func endAnswer(on link: PeerLink, isWhole: Bool) {

@@ -31,7 +31,7 @@ extension Replica {
         }
     }
 
-    private func answerNoPeers(_ writer: inout ReplyWriter) {
+    func answerNoPeers(_ writer: inout ReplyWriter) {
         self.statistics.errors += 1
         writer.error("ERR this node has no peers: it was started without --peer-listen and --seed")
     }

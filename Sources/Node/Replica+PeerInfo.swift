@@ -35,7 +35,8 @@ extension Replica {
             ("bytes_in", "\(statistics.bytesIn + progress.bytesIn)"), ("bytes_out", "\(statistics.bytesOut + progress.bytesOut)"),
             ("in_flight", "\(statistics.inFlight)"), ("catch_ups", "\(statistics.catchUps)"),
             ("refused_catch_ups", "\(statistics.refusedCatchUps)"), ("log_entries_in", "\(statistics.loggedIn)"),
-            ("log_entries_out", "\(statistics.loggedOut)"), ("pushes_out", "\(statistics.pushesOut)"),
+            ("log_entries_out", "\(statistics.loggedOut)"), ("log_bytes_in", "\(statistics.logBytesIn)"),
+            ("log_bytes_out", "\(statistics.logBytesOut)"), ("pushes_out", "\(statistics.pushesOut)"),
             ("pushes_dropped", "\(statistics.pushesDropped)"),
         ]
         return fields.map { "\($0)=\($1)" }.joined(separator: ",")

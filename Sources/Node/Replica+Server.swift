@@ -20,6 +20,7 @@ extension Replica {
         case .hearsayDigest: return self.begin(.digest)
         case .hearsayVerify: return self.begin(.verify)
         case .hearsayMembers: self.members(call, &writer)
+        case .hearsayLag: self.lag(call, &writer)
         case .hearsayDiff: return self.beginDiff(call, &writer)
         case .hearsayRepair: return self.beginRepair(call, &writer)
         case .hearsayStatus: writer.verbatim(self.statusText(at: call.moment.now))

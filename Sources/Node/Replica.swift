@@ -221,7 +221,15 @@ package final class Replica {
             writer.error("ERR no space left on the device: writes are refused until there is room, reads go on")
             return .answered(dependsOn: 0)
         }
-        return try self.dispatch(call, &writer)
+        let outcome = try self.dispatch(call, &writer)
+        if call.command.traits.flags.contains(.write) || call.command == .exec { self.noteWrite(outcome, call.session) }
+        return outcome
+    }
+
+    /// Remembers the last write of a connection, for WAIT.
+    private func noteWrite(_ outcome: Outcome, _ session: Session) {
+        // What a job writes comes later: all that there will be.
+        if case .job = outcome { session.lastWrite = .max } else { session.lastWrite = self.store.seen.watermark(of: self.store.identity.replica) }
     }
 
     /// True while the tables are full and cannot be drained for want of room.
@@ -238,6 +246,7 @@ package final class Replica {
             return .answered(dependsOn: try self.runKeys(call, &writer))
         case .keys, .randomkey, .dbsize, .flushall, .flushdb:
             return self.beginKeysJob(call, &writer)
+        case .wait: return self.beginWait(call, &writer)
         case .ping, .echo, .hello, .auth, .quit, .reset, .select, .time, .client:
             return self.runConnection(call, &writer)
         case .multi, .exec, .discard, .watch, .unwatch:

@@ -1,7 +1,7 @@
 /// The commands that a client can send. `CommandTable` says everything else about them.
 package enum Command: UInt8, CaseIterable, Sendable {
     case set, setnx, getset, get, getdel, getrange, mget, mset, msetnx, strlen, append, setrange
-    case del, unlink, exists, touch, rename, renamenx, copy, type, scan, keys, randomkey, dbsize, flushall, flushdb
+    case del, unlink, exists, touch, rename, renamenx, copy, type, scan, keys, randomkey, dbsize, flushall, flushdb, wait
     case ping, echo, hello, auth, quit, reset, select, multi, exec, discard, watch, unwatch
     case time, info, command, config, client, hearsay
 }
@@ -11,7 +11,7 @@ package enum Subcommand: UInt8, CaseIterable, Sendable {
     case commandInfo, commandList, commandDocs, commandCount, commandGetKeys, commandHelp
     case configGet, configSet, configResetStatistics, configHelp
     case clientID, clientInfo, clientList, clientGetName, clientSetName, clientSetInfo, clientKill, clientHelp
-    case hearsayStatus, hearsayDigest, hearsayVerify, hearsayMembers, hearsayDiff, hearsayRepair, hearsayHelp
+    case hearsayStatus, hearsayDigest, hearsayVerify, hearsayMembers, hearsayLag, hearsayDiff, hearsayRepair, hearsayHelp
 }
 
 extension Command {

@@ -77,5 +77,11 @@ extension CommandTable {
             group: .server, since: "1.0.0",
             syntax: "[ASYNC | SYNC]",
             summary: "Deletes every key, as FLUSHALL does", complexity: "O(n), n = keys"),
+        .wait: CommandSpecification(
+            "wait", arity: 3, flags: [.noScript], categories: [.connection],
+            group: .generic, since: "3.0.0", tips: ["request_policy:all_shards", "response_policy:agg_min"],
+            syntax: "numreplicas timeout",
+            summary: "Waits until so many other members have this connection's last write durably; answers how many do",
+            complexity: "O(n), n = members"),
     ]
 }

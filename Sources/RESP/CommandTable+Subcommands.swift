@@ -113,6 +113,11 @@ extension CommandTable {
             "hearsay|members", arity: 2, flags: [.loading, .stale],
             group: .hearsay, since: "0.2.0", tips: ["nondeterministic_output"],
             summary: "Lists the members that this node knows: address, link, whether their roots are equal", complexity: "O(n), n = members"),
+        .hearsayLag: CommandSpecification(
+            "hearsay|lag", arity: 2, flags: [.loading, .stale],
+            group: .hearsay, since: "0.3.0", tips: ["nondeterministic_output"],
+            summary: "Tells for each member how many writes of each other it lacks, and up to which moment it has all of them",
+            complexity: "O(n²), n = members"),
         .hearsayDiff: CommandSpecification(
             "hearsay|diff", arity: -3, flags: [.admin, .noScript, .noMulti],
             group: .hearsay, since: "0.2.0", tips: ["nondeterministic_output"],

@@ -27,8 +27,8 @@ package struct LogIndex: Sendable {
     struct Run: Equatable, Sendable {
         let replica: ReplicaID
         var sequences: ClosedRange<UInt64>
-        /// When the last of them was written, by its stamp.
-        var milliseconds: UInt64
+        /// When the first of them was written, by its stamp.
+        let milliseconds: UInt64
     }
 
     private struct Entry: Sendable {
@@ -70,18 +70,17 @@ package struct LogIndex: Sendable {
     @inline(__always)
     private mutating func note(_ frame: UnsafeRawBufferPointer, _ record: RecordView) {
         guard frame[5] & FrameFlags.uncounted == 0 else { return }
-        let (dot, milliseconds) = (record.dot, record.stamp.milliseconds)
+        let dot = record.dot
         let last = self.entries.count - 1
         // The last run first: a burst of one replica stays with it.
         for index in self.entries[last].runs.indices.reversed() {
             let run = self.entries[last].runs[index]
             guard run.sequences.upperBound &+ 1 == dot.sequence, run.replica == dot.replica else { continue }
             self.entries[last].runs[index].sequences = run.sequences.lowerBound...dot.sequence
-            self.entries[last].runs[index].milliseconds = milliseconds
             return
         }
         guard self.entries[last].runs.count < Self.maximumRuns else { return }
-        self.entries[last].runs.append(Run(replica: dot.replica, sequences: dot.sequence...dot.sequence, milliseconds: milliseconds))
+        self.entries[last].runs.append(Run(replica: dot.replica, sequences: dot.sequence...dot.sequence, milliseconds: record.stamp.milliseconds))
     }
 
     // MARK: Shrinking
@@ -122,10 +121,13 @@ package struct LogIndex: Sendable {
         return nil
     }
 
-    /// When the last write was made, in milliseconds since 1970, that is among the first so many of a replica; nil where the log does not hold it.
-    package func milliseconds(of replica: ReplicaID, through sequence: UInt64) -> UInt64? {
-        for entry in self.entries.reversed() {
-            for run in entry.runs.reversed() where run.replica == replica && run.sequences.upperBound <= sequence { return run.milliseconds }
+    /// Up to which moment, in milliseconds since 1970, whoever lacks a write of a replica and has all before it has what the replica wrote: just
+    /// before that write, or where that is not known the beginning of its run. Nil where the log does not hold it.
+    package func milliseconds(before missing: Dot) -> UInt64? {
+        for entry in self.entries {
+            for run in entry.runs where run.replica == missing.replica && run.sequences.contains(missing.sequence) {
+                return run.sequences.lowerBound == missing.sequence ? run.milliseconds - min(1, run.milliseconds) : run.milliseconds
+            }
         }
         return nil
     }

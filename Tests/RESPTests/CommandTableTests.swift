@@ -38,6 +38,7 @@ private let redis: [(name: String, arity: Int64, flags: String, keys: [Int64], c
     ("randomkey", 1, "readonly", [0, 0, 0], "keyspace read slow"),
     ("flushall", -1, "write", [0, 0, 0], "keyspace write slow dangerous"),
     ("flushdb", -1, "write", [0, 0, 0], "keyspace write slow dangerous"),
+    ("wait", 3, "noscript", [0, 0, 0], "slow connection"),
     ("multi", 1, "noscript loading stale fast allow_busy", [0, 0, 0], "fast transaction"),
     ("exec", 1, "noscript loading stale skip_slowlog", [0, 0, 0], "slow transaction"),
     ("discard", 1, "noscript loading stale fast allow_busy", [0, 0, 0], "fast transaction"),
@@ -235,7 +236,7 @@ struct CommandReplyTests {
     @Test func `COMMAND LIST and COUNT agree with the table`() throws {
         #expect(try answer("COMMAND", "COUNT") == .integer(Int64(Command.allCases.count)))
         #expect(try answer("COMMAND", "LIST")?.words.sorted() == names.sorted())
-        #expect(try answer("COMMAND", "LIST", "FILTERBY", "PATTERN", "hearsay*")?.words.count == 8)
+        #expect(try answer("COMMAND", "LIST", "FILTERBY", "PATTERN", "hearsay*")?.words.count == 9)
         #expect(try answer("COMMAND", "LIST", "filterby", "aclcat", "transaction")?.words == ["multi", "exec", "discard", "watch", "unwatch"])
         #expect(try answer("COMMAND", "LIST", "FILTERBY", "MODULE", "json")?.words == [])
         #expect(try answer("COMMAND", "LIST", "FILTERBY", "x", "y") == .error("ERR syntax error"))

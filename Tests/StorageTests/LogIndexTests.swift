@@ -107,14 +107,18 @@ extension MergeHistory {
         #expect(LogRead(block: blocks[0], gaps: [gap]).run(on: run.disk) == nil)
     }
 
-    @Test func `the moment of a write is its stamp's, and that of one not held the last before`() throws {
-        var run = LogRun(segmentBytes: 1)
-        var index = self.indexed(run, try self.batches(&run, [[1], [1], [1]]))
-        // The stamps of a log run are its sequence numbers, far below a millisecond.
-        #expect(index.milliseconds(of: self.replica, through: 3) == 0)
-        #expect(index.milliseconds(of: ReplicaID(high: 9, low: 9), through: 3) == nil)
-        index.removeSegments(before: run.batches[2].origin)
-        #expect(index.milliseconds(of: self.replica, through: 2) == nil && index.milliseconds(of: self.replica, through: 9) == 0)
+    @Test func `who lacks a write has all from before it, as far as the log knows when that was`() throws {
+        var random = SplitMix64(seed: 1)
+        var index = LogIndex()
+        for sequence in UInt64(5)...9 {
+            let header = TestRecord.header(sequence: sequence, time: (1_000 + sequence) << 16)
+            let frame = TestRecord.frame(header, key: [1], payload: [UInt8](repeating: 0, count: Int.random(in: 1...9, using: &random)))
+            frame.withUnsafeBytes { index.add($0, RecordView(frame: $0)!, segment: 0, batch: 100 * sequence, end: 100 * sequence + 100) }
+        }
+        func moment(_ sequence: UInt64) -> UInt64? { index.milliseconds(before: Dot(replica: self.replica, sequence: sequence)) }
+        #expect(moment(5) == 1_004 && moment(7) == 1_005)
+        #expect(moment(4) == nil && moment(10) == nil)
+        #expect(index.milliseconds(before: Dot(replica: ReplicaID(high: 9, low: 9), sequence: 5)) == nil)
     }
 
     @Test func `what everybody has is not kept, what one lacks is from its segment on`() throws {
