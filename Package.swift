@@ -88,6 +88,11 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
         .target(name: "TestSupport", dependencies: ["Basics", "Versioning", "Digests", "Storage", "Simulation"], path: "Tests/TestSupport"),
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["Basics", "Versioning", "Digests", "Membership", "RESP", "AntiEntropy", "Storage", "PeerWire", "Node", "Simulation"],
+            path: "Tests/FuzzTargets", swiftSettings: hotPath),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "Basics", "TestSupport"]),
         .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
         .testTarget(name: "VersioningTests", dependencies: ["Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "DigestsTests", dependencies: ["Digests", "Basics", "TestSupport"]),
@@ -111,3 +116,13 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The programs of `deploy/fuzz.sh`. libFuzzer brings their `main`, so without `--sanitize fuzzer` they would not link: only that script's builds
+// have them. A target's sources come from one folder, and each may use what is `package`, as no package beside this one could.
+if Context.environment["HEARSAY_FUZZ"] != nil {
+    for name in ["RESP", "PeerFrames", "Handshake", "LogRecords", "LMDBRecords"] {
+        package.targets.append(
+            .executableTarget(name: "Fuzz\(name)", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", exclude: ["Corpus"], sources: ["\(name).swift"])
+        )
+    }
+}

@@ -30,7 +30,7 @@ struct StoredEntry: ReadableEntry {
     var fingerprint: Fingerprint { self.record.fingerprint(under: self.digestKey) }
     var stamp: Stamp { self.record.stamp }
     var dot: Dot { self.record.dot }
-    var isIntact: Bool { self.scanned.isIntact }
+    var isIntact: Bool { self.scanned.isIntact(under: self.digestKey) }
     func appendRecord(to bytes: inout [UInt8]) { RecordLayout.appendFrame(of: self.record, to: &bytes) }
     func appendHeader(to bytes: inout [UInt8]) { RecordLayout.appendFrame(of: self.record, withPayload: false, to: &bytes) }
 }

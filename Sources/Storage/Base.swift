@@ -39,6 +39,9 @@ package struct BaseEntry {
 
     /// False where the checksum does not fit: never served, never sent. Computed at each call.
     package var isIntact: Bool { self.record?.isIntact(token: self.token) ?? false }
+
+    /// The same for an entry that a walk has met: of its key nobody has said what it should be, and the checksum covers it by its token alone.
+    func isIntact(under digestKey: DigestKey) -> Bool { self.isIntact && digestKey.token(of: self.key) == self.token }
 }
 
 /// A snapshot of a base, used by one thread. Views that it gives are valid until `renew` or `reset`.

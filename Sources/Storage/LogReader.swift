@@ -42,11 +42,11 @@ package struct LogReader {
     package func read(from start: LogPosition, _ body: (UnsafeRawBufferPointer, Place) throws(StoreError) -> Void) throws(StoreError) -> End {
         var walk = Walk(start: start, head: start)
         for (index, segment) in self.segments.enumerated() {
-            let isCovered = index + 1 < self.segments.count && self.segments[index + 1].position <= start
-            if isCovered { continue }
+            let next = index + 1 < self.segments.count ? self.segments[index + 1].position : .max
+            if next <= start { continue }
             let bytes = try self.load(segment.name)
             try bytes.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
-                try walk.take(segment.name, at: segment.position, bytes, body)
+                try walk.take(segment.name, segment.position..<next, bytes, body)
             }
         }
         return walk.finish()
@@ -68,13 +68,17 @@ package struct LogReader {
         var tornBytes = 0
         var greatestClaim: LogPosition = 0
 
+        /// - Parameter place: ends where the next segment begins. What a file has behind that is no part of the log, as `prepare` cuts it off, but
+        ///   what it claims to have been synced counts.
         mutating func take(
-            _ name: String, at position: LogPosition, _ bytes: UnsafeRawBufferPointer,
+            _ name: String, _ place: Range<LogPosition>, _ bytes: UnsafeRawBufferPointer,
             _ body: (UnsafeRawBufferPointer, Place) throws(StoreError) -> Void
         ) throws(StoreError) {
+            let position = place.lowerBound
+            let byteCount = Int(min(UInt64(bytes.count), place.upperBound - position))
             var header: SegmentHeader?
             switch SegmentHeader.read(bytes) {
-            case .valid(let valid) where valid.position == position: header = valid
+            case .valid(let valid) where valid.position == position && byteCount >= SegmentHeader.byteCount: header = valid
             case .otherVersion(let version):
                 throw .foreign(reason: "log segment \(name) has format \(version); this program reads format \(SegmentHeader.formatVersion)")
             case .valid, .unreadable: header = nil
@@ -93,7 +97,11 @@ package struct LogReader {
                 self.searchClaims(bytes, from: SegmentHeader.byteCount, segment: position, salt: header.salt)
                 return
             }
-            try self.readBatches(name, bytes, header, body)
+            try self.readBatches(name, UnsafeRawBufferPointer(rebasing: bytes[..<byteCount]), header, body)
+            if byteCount < bytes.count {
+                self.tornBytes += bytes.count - byteCount
+                self.searchClaims(bytes, from: byteCount, segment: position, salt: header.salt)
+            }
         }
 
         private mutating func readBatches(

@@ -9,6 +9,8 @@ package final class MemoryBase: Base {
         package let key: [UInt8]
         package var value: [UInt8]
 
+        package init(token: Token, key: [UInt8], value: [UInt8]) { (self.token, self.key, self.value) = (token, key, value) }
+
         static func precedes(_ left: Entry, _ token: Token, _ key: UnsafeRawBufferPointer) -> Bool {
             left.token != token ? left.token < token : left.key.lexicographicallyPrecedes(key)
         }

@@ -147,7 +147,7 @@ extension Store {
         let key = self.identity.digestKey
         try self.scan(range) { entry in
             if let record = entry.record { digest.add(record.fingerprint(under: key)) }
-            if !entry.isIntact { damaged += 1 }
+            if !entry.isIntact(under: key) { damaged += 1 }
             return true
         }
         return (digest, damaged)

@@ -6,8 +6,10 @@ package struct ScannedEntry {
     package let key: UnsafeRawBufferPointer
     /// Nil where the base's bytes do not form a record.
     package let record: RecordView?
-    /// Versions in the tables are what this process laid out; those of the base are checked when this is asked.
-    package var isIntact: Bool { !self.isFromBase || (self.record?.isIntact(token: self.token) ?? false) }
+    /// Versions in the tables are what this process laid out; those of the base are checked when this is asked, keys too.
+    package func isIntact(under digestKey: DigestKey) -> Bool {
+        !self.isFromBase || BaseEntry(token: self.token, key: self.key, record: self.record).isIntact(under: digestKey)
+    }
     fileprivate let isFromBase: Bool
     /// What an answer that shows the entry depends on.
     package let position: LogPosition

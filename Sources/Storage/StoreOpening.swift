@@ -183,11 +183,12 @@ struct BaseScan {
 
     /// A damaged entry counts by its header as it stands, so that overwriting it takes out what was counted in.
     private mutating func count(_ entry: BaseEntry, _ key: DigestKey) {
-        if !entry.isIntact || key.token(of: entry.key) != entry.token { self.damagedEntries += 1 }
+        let isIntact = entry.isIntact(under: key)
+        if !isIntact { self.damagedEntries += 1 }
         guard let record = entry.record else { return }
         self.tree.add(record.fingerprint(under: key), at: entry.token)
         if !record.isTombstone { self.liveKeys += 1 }
-        if entry.isIntact { self.greatestStamp = max(self.greatestStamp, record.stampTime) }
+        if isIntact { self.greatestStamp = max(self.greatestStamp, record.stampTime) }
     }
 }
 

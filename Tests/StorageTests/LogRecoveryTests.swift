@@ -67,6 +67,16 @@ import Testing
 
     // MARK: Damage
 
+    /// No writer leaves such a file; a restored copy or a hand may. To cut the log where it begins would destroy what had been synced.
+    @Test func `a file whose place lies inside a segment is damage, and no reason to cut that segment there`() throws {
+        var run = LogRun(segmentBytes: 100_000)
+        for _ in 0..<3 { try run.commit([20]) }
+        _ = try run.disk.create(SegmentHeader.fileName(at: 100))
+        let end = try LogRun.read(run.disk).end
+        #expect(end.damage?.position == UInt64(SegmentHeader.byteCount))
+        #expect(end.damage?.claimedSynced == run.batches[1].end)
+    }
+
     /// Synced after every batch, so that each claims what the one before it ends with.
     private func makeSyncedRun(segmentBytes: Int) throws -> LogRun {
         var run = LogRun(segmentBytes: segmentBytes)

@@ -266,4 +266,24 @@ import Versioning
         #expect(store.counters.damagedReads == 1)
         #expect(try store.recount(from: Token(rawValue: 0), budget: .max) == Store.Recount(next: nil, entries: 4, damaged: 1, mismatch: nil))
     }
+
+    /// The checksum covers the key by its token alone.
+    @Test func `an entry of the base whose key has rotted is damaged to every walk (I17)`() throws {
+        var generator = SplitMix64(seed: 10)
+        var world = try self.makeWorld { $0.tableEntries = 2 }
+        for key in UInt8(0)..<2 { try world.put([key], [key]) }
+        try world.settle()
+        var contents = world.base.contents
+        contents.entries[0] = MemoryBase.Entry(token: contents.entries[0].token, key: [9], value: contents.entries[0].value)
+        let (store, report) = try Store.open(
+            disk: SimulatedDisk(), base: MemoryBase(contents), configuration: StoreConfiguration(), using: &generator)
+        #expect(report.damagedEntries == 1)
+        #expect(try store.recount(from: Token(rawValue: 0), budget: .max)?.damaged == 1)
+        var intact: [Bool] = []
+        try store.scan(.first ... .last) { entry in
+            intact.append(entry.isIntact(under: store.identity.digestKey))
+            return true
+        }
+        #expect(intact == [false, true])
+    }
 }

@@ -133,7 +133,7 @@ private struct EntryKey: ~Copyable {
 
 extension BaseEntry {
     /// Reads a key and a value of the `entries` database.
-    fileprivate init(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    package init(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         let token = Token(rawValue: key.count >= 8 ? UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)) : 0)
         let rest = UnsafeRawBufferPointer(rebasing: key[min(8, key.count)...])
         self.init(token: token, key: rest, record: RecordView(key: rest, value: value))

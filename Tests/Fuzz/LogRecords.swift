@@ -1,0 +1,7 @@
+import FuzzTargets
+
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    FuzzTarget.logRecords.checkOrDie(start, count)
+    return 0
+}

@@ -1,0 +1,164 @@
+import AntiEntropy
+import Basics
+import Digests
+import Membership
+import PeerWire
+import Versioning
+
+/// Where fuzzing begins: valid inputs of each kind, as programs of today write them.
+///
+/// They are kept in `Tests/Fuzz/Corpus` under their names, beside inputs that have failed once; a test compares them.
+package struct SeedInput {
+    package let name: String
+    package let bytes: [UInt8]
+}
+
+extension FuzzTarget {
+    package func seedInputs() throws -> [SeedInput] {
+        switch self {
+        case .resp: Self.requests + Self.replies
+        case .peerFrames: try Self.messages().map { SeedInput(name: $0, bytes: Self.frame($1)) }
+        case .handshake: try Self.conversations() + Self.encodings()
+        case .logRecords: try StoredSeeds.logs()
+        case .lmdbRecords: try StoredSeeds.items()
+        }
+    }
+}
+
+// MARK: RESP
+
+extension FuzzTarget {
+    private static let requests = [
+        ("get", "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"),
+        ("pipelined", "*2\r\n$3\r\nGET\r\n$1\r\na\r\n*2\r\n$3\r\nget\r\n$2\r\nbc\r\n*3\r\n$3\r\nSET\r\n$0\r\n\r\n$4\r\n\r\n\u{0}x\r\n"),
+        ("inline", "SET key \"va\\x41\\n lue\"\r\nGET 'it\\'s'\n\r\nPING\n"),
+        ("empty", "*0\r\n*-1\r\n*1\r\n$4\r\nPING\r\n"),
+        ("too-long", "*2\r\n$3\r\nGET\r\n$13\r\naaaaaaaaaaaaa\r\n*1\r\n$4\r\nPING\r\n"),
+        ("too-many", "*6\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\nf\r\nPING\r\n"),
+        ("announced", "*1048576\r\n$536870912\r\nabc"),
+        ("unbalanced", "GET \"k\r\n"),
+        ("browser", "POST / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ].map { SeedInput(name: "request-\($0)", bytes: Array($1.utf8)) }
+
+    private static let replies = [
+        ("two", "+OK\r\n-ERR no\r\n:-12\r\n$3\r\nabc\r\n$-1\r\n*2\r\n$0\r\n\r\n*-1\r\n"),
+        ("three", "%1\r\n+a\r\n~2\r\n#t\r\n#f\r\n>1\r\n_\r\n,1.5e3\r\n,nan\r\n(12345678901234567890\r\n=7\r\ntxt:abc\r\n!5\r\nERR x\r\n"),
+        ("deep", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"),
+        ("attribute", "|1\r\n+ttl\r\n:3\r\n*1\r\n$1\r\nx\r\n"),
+    ].map { SeedInput(name: "reply-\($0)", bytes: Array($1.utf8)) }
+}
+
+// MARK: Frames
+
+extension FuzzTarget {
+    private static func frame(_ message: PeerMessage) -> [UInt8] {
+        var bytes: [UInt8] = []
+        PeerWire.append(message, to: &bytes)
+        return bytes
+    }
+
+    private static let seen: Seen = {
+        var seen = Seen()
+        for sequence: UInt64 in [1, 2, 3, 6, 7, 9] { _ = seen.insert(Dot(replica: ReplicaID(high: 1, low: 2), sequence: sequence)) }
+        _ = seen.insert(Dot(replica: ReplicaID(high: 1, low: 3), sequence: 1))
+        return seen
+    }()
+
+    private static func messages() throws -> [(String, PeerMessage)] {
+        let hello = Hello(
+            cluster: LoneNode.cluster, replica: ReplicaID(high: 3, low: 4), nonce: 5, generation: 6, expected: 3, isEmpty: true, name: "n1",
+            host: "127.0.0.1", port: 7_380)
+        let summary = Summary(part: .answer, root: Digest(entries: 1, sum: 2), seenHash: 3, membersHash: 4, seen: Self.seen, isComplete: true)
+        let named: [(String, PeerMessage)] = [
+            ("hello", .hello(hello)), ("refuse", .refuse("the name n2 is taken")), ("welcome", .welcome(digestKey: LoneNode.digestKey.bytes)),
+            ("offer", .offer(Self.offer)), ("answer", .answer(Self.offer)), ("summary", .summary(summary)), ("members", .members(try Self.table())),
+            ("push", .push(Push(hops: 1, named: [ReplicaID(high: 1, low: 2)], records: [1, 2, 3]))),
+        ]
+        return named + Self.sessions().map { ("session-\($0)", .session(number: 7, sequence: 0, $1)) }
+    }
+
+    private static func sessions() -> [(String, SessionMessage)] {
+        let (nodes, root) = (NodeList(depth: 12, indexes: [0, 5, 300]), Digest(entries: 9, sum: 1 << 100))
+        let stamps = nodes.indexes.map { Stamp(time: $0, replica: ReplicaID(high: 1, low: $0)) }
+        var tally = Tally()
+        (tally.ranges, tally.onlyHere, tally.onlyThere, tally.inBoth) = (1, 200, 30_000, 4)
+        return [
+            ("open", .open(SessionOpening(purpose: .repair, width: .short, leafBits: 16, root: root, seen: Self.seen))),
+            ("accept", .accept(SessionAcceptance(leafBits: 12, root: root, seen: nil))), ("refuse", .refuse(.crossed)),
+            ("compare", .compare(Comparison(parents: nodes, childDepth: 13, sums: Array(0..<30)))),
+            ("leaves", .leaves(LeafList(leaves: nodes, counts: [1, 0, 300], entries: Array(0..<12)))),
+            ("want-all", .wantAll(nodes)), ("want", .want(nodes)), ("stamps", .stamps(StampList(places: nodes, stamps: stamps))),
+            ("records", .records([1, 2, 3])), ("headers", .headers([4, 5])), ("end-turn", .endTurn(isFinal: true)),
+            ("root", .root(SessionRoot(digest: root, seen: Self.seen, tally: tally))), ("acknowledge", .acknowledge(units: 64)),
+            ("abort", .abort(.stalled)), ("found", .found(entries: 1_000)),
+        ]
+    }
+
+    private static let offer: [UInt8] = {
+        let members = (1...3).map { ReplicaID(high: 5, low: $0) }
+        var bytes: [UInt8] = []
+        Offer(cluster: LoneNode.cluster, digestKey: LoneNode.digestKey, members: members).encode(into: &bytes)
+        return bytes
+    }()
+
+    private static func table() throws -> [UInt8] {
+        var table = MemberTable(ownReplica: ReplicaID(high: 0, low: 1), ownName: try MemberName("own"))
+        for low: UInt64 in 2...4 {
+            let address = low == 3 ? nil : try PeerAddress(host: "host\(low).example.org", port: 7_380)
+            _ = try table.learn(Member(replica: ReplicaID(high: 0, low: low), name: try MemberName("n\(low)"), address: address)) { _ in true }
+        }
+        var bytes: [UInt8] = []
+        table.encode(into: &bytes)
+        return bytes
+    }
+}
+
+// MARK: Conversations
+
+extension FuzzTarget {
+    private static func encodings() throws -> [SeedInput] {
+        var (member, seen): ([UInt8], [UInt8]) = ([], [])
+        Member(replica: ReplicaID(high: 0, low: 2), name: try MemberName("n2"), address: try PeerAddress(host: "::1", port: 1)).encode(into: &member)
+        Self.seen.encode(into: &seen)
+        return [
+            SeedInput(name: "bare-offer", bytes: Self.offer), SeedInput(name: "bare-member", bytes: member),
+            SeedInput(name: "bare-table", bytes: try self.table()), SeedInput(name: "bare-seen", bytes: seen),
+        ]
+    }
+
+    /// What real nodes say to the node of `HandshakeCheck`: each is a whole conversation, from the hello on.
+    private static func conversations() throws -> [SeedInput] {
+        func other(_ keys: ClosedRange<UInt8>?, seed: UInt64) -> LoneNode.Part { LoneNode.Part(name: "other", seed: seed, keys: keys, dials: true) }
+        return [
+            SeedInput(name: "founding", bytes: try self.conversation(0, with: other(nil, seed: 2))),
+            SeedInput(name: "founding-of-the-other", bytes: try self.conversation(2, with: other(nil, seed: 3))),
+            SeedInput(name: "let-in", bytes: try self.conversation(0, with: other(1...9, seed: 2))),
+            SeedInput(name: "letting-in", bytes: try self.conversation(1, with: other(nil, seed: 2))),
+            SeedInput(name: "repair", bytes: try self.conversation(1, with: other(11...30, seed: 2))),
+            SeedInput(name: "repair-dialed", bytes: try self.conversation(3, with: other(40...60, seed: 3))),
+            SeedInput(name: "name-taken", bytes: try self.conversation(1, with: LoneNode.Part(name: "subject", seed: 2, keys: 1...2, dials: true))),
+        ]
+    }
+
+    private static func conversation(_ choice: UInt8, with part: LoneNode.Part) throws -> [UInt8] {
+        var part = part
+        let subject = try LoneNode(HandshakeCheck.part(choice))
+        part.dials = !subject.part.dials
+        let other = try LoneNode(part)
+        var (said, queue, quiet) = ([choice], [[UInt8]](), 0)
+        var heard = other.greeting.withUnsafeBytes { HandshakeCheck.frames($0) }
+        queue += heard
+        var answer = subject.greeting
+        while quiet < 30, said.count < 4_000, !subject.isClosed {
+            heard = try answer.withUnsafeBytes { try other.receive($0).output }.withUnsafeBytes { HandshakeCheck.frames($0) }
+            answer = []
+            queue += heard
+            quiet = queue.isEmpty ? quiet + 1 : 0
+            guard !queue.isEmpty else { continue }
+            let frame = queue.removeFirst()
+            said += frame
+            answer = try frame.withUnsafeBytes { try subject.receive($0).output }
+        }
+        return said
+    }
+}
