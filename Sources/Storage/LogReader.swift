@@ -52,6 +52,38 @@ package struct LogReader {
         return walk.finish()
     }
 
+    /// Visits the records before a position, of segments that end behind `start`.
+    ///
+    /// The base has them; only peers may still ask for them. So what does not read is passed over, with all that follows it in its segment.
+    package func forEachDrained(
+        from start: LogPosition, before end: LogPosition, _ body: (UnsafeRawBufferPointer, Place) -> Void
+    ) throws(StoreError) {
+        for (index, segment) in self.segments.enumerated() where segment.position < end {
+            let next = index + 1 < self.segments.count ? self.segments[index + 1].position : .max
+            if next <= start { continue }
+            let bytes = try self.load(segment.name)
+            bytes.span.bytes.withUnsafeBytes { Self.visit($0, segment.position, before: min(end, next), body) }
+        }
+    }
+
+    private static func visit(
+        _ bytes: UnsafeRawBufferPointer, _ segment: LogPosition, before end: LogPosition, _ body: (UnsafeRawBufferPointer, Place) -> Void
+    ) {
+        guard case .valid(let header) = SegmentHeader.read(bytes), header.position == segment else { return }
+        var offset = SegmentHeader.byteCount
+        while offset < bytes.count, segment + UInt64(offset) < end {
+            let (rest, position) = (UnsafeRawBufferPointer(rebasing: bytes[offset...]), segment + UInt64(offset))
+            guard let batch = BatchHeader.read(rest, position: position, salt: header.salt) else { return }
+            offset += BatchHeader.byteCount + batch.recordBytes
+            let place = Place(segment: segment, batch: position, end: segment + UInt64(offset))
+            var records = UnsafeRawBufferPointer(rebasing: rest[BatchHeader.byteCount..<BatchHeader.byteCount + batch.recordBytes])
+            while let frame = RecordLayout.firstFrame(in: records) {
+                body(frame, place)
+                records = UnsafeRawBufferPointer(rebasing: records[frame.count...])
+            }
+        }
+    }
+
     private func load(_ name: String) throws(StoreError) -> [UInt8] {
         do throws(DiskError) {
             let file = try self.disk.open(name)
@@ -181,11 +213,11 @@ package struct LogReader {
         }
     }
 
-    /// Cuts off what lies behind the end, and removes segments that `drained` covers whole.
-    package func prepare(for end: End, drained: LogPosition) throws(DiskError) {
+    /// Cuts off what lies behind the end, and removes segments of which nothing lies behind `keepFrom`: no more than the base covers.
+    package func prepare(for end: End, keepFrom: LogPosition) throws(DiskError) {
         for (index, segment) in self.segments.enumerated() {
             let next = index + 1 < self.segments.count ? self.segments[index + 1].position : LogPosition.max
-            if segment.position >= end.head || (next <= drained && next <= end.head) || end.head <= drained {
+            if segment.position >= end.head || (next <= keepFrom && next <= end.head) || end.head <= keepFrom {
                 try self.disk.remove(segment.name)
             } else {
                 let file = try self.disk.open(segment.name)

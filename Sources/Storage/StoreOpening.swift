@@ -16,7 +16,7 @@ package struct OpeningReport: Equatable, Sendable {
 
 extension Store {
     /// Opens what disk and base hold: rebuilds the digest by a scan that verifies every checksum, replays the log from the position
-    /// that the base names, cuts a torn tail, removes segments that are drained.
+    /// that the base names, cuts a torn tail, removes segments that are drained and beyond what members may ask for.
     ///
     /// - Parameters:
     ///   - founds: a new store founds a cluster of its own; otherwise it has an id and waits for `adopt`.
@@ -34,6 +34,7 @@ extension Store {
         }
         var replay = Replay(checkpoint: checkpoint!)
         let log = try onDisk { () throws(DiskError) in try LogReader(disk: disk) }
+        let keepFrom = try replay.indexDrained(of: log, cap: configuration.logCapBytes)
         let end = try log.read(from: replay.checkpoint.position) { frame, place throws(StoreError) in try replay.apply(frame, place) }
         if let damage = end.damage {
             guard dropsDamagedLog else { throw .damagedLog(damage) }
@@ -42,7 +43,7 @@ extension Store {
             replay.logIndex = LogIndex()
             report.droppedDamage = damage
         } else {
-            try onDisk { () throws(DiskError) in try log.prepare(for: end, drained: replay.checkpoint.position) }
+            try onDisk { () throws(DiskError) in try log.prepare(for: end, keepFrom: keepFrom) }
         }
         (report.replayedRecords, report.tornBytes) = (replay.records, end.damage == nil ? end.tornBytes : 0)
 
@@ -96,6 +97,22 @@ private struct Replay {
         self.checkpoint = checkpoint
         // Only its chunks are used: nothing of a replay is appended again.
         self.tail = LogTail(head: 0, segmentBytes: .max, saltSeed: 0)
+    }
+
+    /// Notes what of the log the base has already and members may still ask for, as far as the cap reaches.
+    ///
+    /// - Returns: where the log is kept from.
+    mutating func indexDrained(of log: LogReader, cap: Int) throws(StoreError) -> LogPosition {
+        let position = self.checkpoint.position
+        guard cap > 0, self.checkpoint.control[.members] != nil else { return position }
+        let start = position > UInt64(cap) ? position - UInt64(cap) : 0
+        var index = LogIndex()
+        try log.forEachDrained(from: start, before: position) { frame, place in
+            guard frame[4] == RecordType.entry.rawValue, let record = RecordView(frame: frame) else { return }
+            index.add(frame, record, segment: place.segment, batch: place.batch, end: place.end)
+        }
+        self.logIndex = index
+        return start
     }
 
     /// Applies one record.

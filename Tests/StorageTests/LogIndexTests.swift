@@ -134,4 +134,55 @@ extension MergeHistory {
         #expect(index.firstSegment(notCoveredBy: [seen(3), seen(2)]) == run.batches[2].origin)
         #expect(index.firstSegment(notCoveredBy: [seen(0), seen(3)]) == run.batches[0].origin)
     }
+
+    /// A store that has drained some writes, and what a restart makes of it.
+    private func reopened(cap: Int, hasMembers: Bool, damaging segment: Int? = nil) throws -> (store: Store, disk: SimulatedDisk, replica: ReplicaID)
+    {
+        var random = SplitMix64(seed: 3)
+        var configuration = StoreConfiguration()
+        (configuration.segmentBytes, configuration.logCapBytes) = (500, cap)
+        var world = try StoreWorld(configuration: configuration, using: &random)
+        world.store.indexesLog = true
+        if hasMembers { world.store.setControl(.members, [1]) }
+        world.store.keepLog(for: [nil])
+        for number in 0..<40 {
+            try world.put([UInt8(number)], [1, 2, 3])
+            try world.commitTick()
+        }
+        world.store.stop()
+        try world.settle()
+        #expect(world.store.isDrained)
+        if let segment {
+            let file = try world.disk.open(try world.disk.fileNames().filter { $0.hasSuffix(".log") }.sorted()[segment])
+            try [UInt8(0xff)].withUnsafeBytes { try file.write([$0], at: SegmentHeader.byteCount + BatchHeader.byteCount + 12) }
+        }
+        try world.restart(after: .killed, using: &random)
+        return (world.store, world.disk, world.store.identity.replica)
+    }
+
+    private func holds(_ store: Store, _ sequences: ClosedRange<UInt64>, _ replica: ReplicaID) -> Bool {
+        store.logIndex.blocks(holding: [DotRange(replica: replica, sequences: sequences)]) != nil
+    }
+
+    @Test func `what members may ask for is there after a restart, drained or not, as far as the cap reaches`() throws {
+        let (store, disk, replica) = try self.reopened(cap: 1 << 30, hasMembers: true)
+        #expect(self.holds(store, 1...40, replica))
+        let gap = DotRange(replica: replica, sequences: 7...9)
+        let blocks = try #require(store.logIndex.blocks(holding: [gap]))
+        let records = try blocks.map { try #require(LogRead(block: $0, gaps: [gap]).run(on: disk)) }
+        #expect(records.reduce(0) { $0 + RecordLayout.frameCount(in: $1) } == 3)
+
+        let capped = try self.reopened(cap: 1_500, hasMembers: true)
+        #expect(!self.holds(capped.store, 1...1, capped.replica) && self.holds(capped.store, 38...40, capped.replica))
+        for (cap, hasMembers) in [(0, true), (1 << 30, false)] {
+            let alone = try self.reopened(cap: cap, hasMembers: hasMembers)
+            #expect(!self.holds(alone.store, 40...40, alone.replica))
+            #expect(try alone.disk.fileNames().allSatisfy { !$0.hasSuffix(".log") })
+        }
+    }
+
+    @Test func `a drained segment that has rotted keeps nobody from starting, and is not offered`() throws {
+        let (store, _, replica) = try self.reopened(cap: 1 << 30, hasMembers: true, damaging: 1)
+        #expect(self.holds(store, 1...1, replica) && self.holds(store, 38...40, replica) && !self.holds(store, 1...40, replica))
+    }
 }

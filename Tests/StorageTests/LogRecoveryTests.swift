@@ -48,7 +48,7 @@ import Testing
 
     /// The log takes batches behind its new end, and reads whole again, also after another crash.
     private func goOn(_ disk: SimulatedDisk, _ read: LogRun.Read) throws {
-        try LogReader(disk: disk).prepare(for: read.end, drained: 0)
+        try LogReader(disk: disk).prepare(for: read.end, keepFrom: 0)
         var next = LogRun(disk: disk, head: read.end.head)
         try next.commit([5])
         let again = try LogRun.read(disk.crash(keepingUnsyncedBytes: 0))
@@ -60,7 +60,7 @@ import Testing
         var run = LogRun()
         try run.append([10])
         let end = try LogRun.read(run.disk).end
-        try LogReader(disk: run.disk).prepare(for: end, drained: 0)
+        try LogReader(disk: run.disk).prepare(for: end, keepFrom: 0)
         let read = try LogRun.read(run.disk.crash(keepingUnsyncedBytes: 0))
         #expect(read.frames == run.frames(until: .max) && read.end.head == end.head)
     }
@@ -166,7 +166,7 @@ import Testing
         var run = LogRun()
         try run.commit([10])
         _ = try run.disk.create("data.mdb")
-        try LogReader(disk: run.disk).prepare(for: LogRun.read(run.disk).end, drained: 0)
+        try LogReader(disk: run.disk).prepare(for: LogRun.read(run.disk).end, keepFrom: 0)
         try LogReader(disk: run.disk).setAside()
         #expect(try run.disk.fileNames() == [run.segment + ".damaged", "data.mdb"])
     }
