@@ -23,6 +23,8 @@ package struct LogIndex: Sendable {
     /// A block ends with the batch that makes it this long.
     static let blockBytes = 256 << 10
     static let maximumRuns = 64
+    /// A run that has lasted so long ends, so that it is known when each write was made, give or take this; for the first half of a block's runs.
+    static let runMilliseconds: UInt64 = 1_000
 
     struct Run: Equatable, Sendable {
         let replica: ReplicaID
@@ -76,6 +78,8 @@ package struct LogIndex: Sendable {
         for index in self.entries[last].runs.indices.reversed() {
             let run = self.entries[last].runs[index]
             guard run.sequences.upperBound &+ 1 == dot.sequence, run.replica == dot.replica else { continue }
+            let lasted = record.stamp.milliseconds.subtractingReportingOverflow(run.milliseconds)
+            if !lasted.overflow, lasted.partialValue >= Self.runMilliseconds, self.entries[last].runs.count < Self.maximumRuns / 2 { break }
             self.entries[last].runs[index].sequences = run.sequences.lowerBound...dot.sequence
             return
         }

@@ -108,17 +108,24 @@ extension MergeHistory {
     }
 
     @Test func `who lacks a write has all from before it, as far as the log knows when that was`() throws {
-        var random = SplitMix64(seed: 1)
         var index = LogIndex()
-        for sequence in UInt64(5)...9 {
-            let header = TestRecord.header(sequence: sequence, time: (1_000 + sequence) << 16)
-            let frame = TestRecord.frame(header, key: [1], payload: [UInt8](repeating: 0, count: Int.random(in: 1...9, using: &random)))
+        func add(_ sequence: UInt64, milliseconds: UInt64) {
+            let frame = TestRecord.frame(TestRecord.header(sequence: sequence, time: milliseconds << 16), key: [1], payload: [0])
             frame.withUnsafeBytes { index.add($0, RecordView(frame: $0)!, segment: 0, batch: 100 * sequence, end: 100 * sequence + 100) }
         }
+        for sequence in UInt64(5)...9 { add(sequence, milliseconds: 1_000 + sequence) }
         func moment(_ sequence: UInt64) -> UInt64? { index.milliseconds(before: Dot(replica: self.replica, sequence: sequence)) }
         #expect(moment(5) == 1_004 && moment(7) == 1_005)
         #expect(moment(4) == nil && moment(10) == nil)
         #expect(index.milliseconds(before: Dot(replica: ReplicaID(high: 9, low: 9), sequence: 5)) == nil)
+        // A run is a second long, so a slow writer's moments are good to a second.
+        add(10, milliseconds: 2_004)
+        add(11, milliseconds: 2_005)
+        add(12, milliseconds: 3_004)
+        #expect(moment(9) == 1_005 && moment(10) == 1_005 && moment(11) == 2_004 && moment(12) == 2_005)
+        // A block has so many of them, then the last goes on.
+        for sequence in UInt64(13)...100 { add(sequence, milliseconds: 10_000 * sequence) }
+        #expect(moment(100) == 10_000 * UInt64(10 + LogIndex.maximumRuns / 2))
     }
 
     @Test func `what everybody has is not kept, what one lacks is from its segment on`() throws {

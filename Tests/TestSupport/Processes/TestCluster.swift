@@ -82,11 +82,16 @@ package final class TestCluster {
         }
     }
 
-    /// Until every node is linked to all others, or to those that `linked` names for it.
-    package func waitUntilLinked(_ linked: [Int: Set<Int>] = [:], until deadline: Deadline = .usual) throws {
+    /// Until every node is linked to all others.
+    package func waitUntilLinked(until deadline: Deadline = .usual) throws {
         let all = Set(self.nodes.indices)
-        for index in self.nodes.indices {
-            let wanted = Set((linked[index] ?? all.subtracting([index])).map(Self.name))
+        try self.waitUntilLinked(Dictionary(uniqueKeysWithValues: all.map { ($0, all.subtracting([$0])) }), until: deadline)
+    }
+
+    /// Until the nodes that `linked` has are linked to those that it names for them. The others are not asked: they may be down.
+    package func waitUntilLinked(_ linked: [Int: Set<Int>], until deadline: Deadline = .usual) throws {
+        for (index, others) in linked.sorted(by: { $0.key < $1.key }) {
+            let wanted = Set(others.map(Self.name))
             try eventually("\(Self.name(index)) to be linked to \(wanted.sorted())", until: deadline) { try self.linked(index) == wanted }
         }
     }
