@@ -1,6 +1,6 @@
 import Basics
 
-/// Why bytes are no offer, member or table of members, or a text is no name or host. Whoever reads them names where they came from.
+/// Why bytes are no offer, member or roster, or a text is no name or host. Whoever reads them names where they came from.
 package enum MalformedMembership: Error, Equatable, Sendable {
     /// The bytes end before what their counts announce.
     case truncated
@@ -9,10 +9,13 @@ package enum MalformedMembership: Error, Equatable, Sendable {
     /// An offer is for fewer than two nodes or for more than may found together.
     case founderCount(Int)
     case tooManyMembers(count: Int, limit: Int)
-    /// A replica does not follow the one before it, or a table lists the node that it belongs to.
+    /// A replica does not follow the one before it.
     case misplacedReplica(ReplicaID)
-    /// Two members of a table have one name.
+    /// Two active members of a roster have one name.
     case repeatedName(MemberName)
+    /// A status, or what goes with it, is none.
+    case status
+    case setting
     case nameLength(Int)
     /// A name has a byte that is no letter or digit of ASCII, nor `.`, `_` or `-`.
     case nameByte(UInt8)
@@ -38,6 +41,11 @@ extension Slice where Base == UnsafeRawBufferPointer {
         guard self.count >= count else { throw .truncated }
         defer { self = self.dropFirst(count) }
         return Array(self.prefix(count))
+    }
+
+    /// Removes a length of one byte and as many bytes. What is no UTF-8 becomes characters that no name and no host may have.
+    mutating func takeText() throws(MalformedMembership) -> String {
+        String(decoding: try self.take(count: Int(try self.take(UInt8.self))), as: UTF8.self)
     }
 
     mutating func takeReplica() throws(MalformedMembership) -> ReplicaID {

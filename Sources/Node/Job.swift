@@ -21,6 +21,8 @@ package final class Job {
         case peers
         /// WAIT: other members' announcements.
         case wait
+        /// HEARSAY LEAVE: until others have everything, and know.
+        case leave
     }
 
     let kind: Kind
@@ -54,6 +56,13 @@ package final class Job {
     convenience init(wait: WaitJob) {
         self.init(.wait)
         self.wait = wait
+    }
+
+    fileprivate var leave: LeaveJob?
+
+    convenience init(leave: LeaveJob) {
+        self.init(.leave)
+        self.leave = leave
     }
 
     /// The log was cut back to before something that it has written or that its answer shows.
@@ -102,6 +111,7 @@ extension Replica {
         case .flush: return try self.advanceFlush(job, at: moment, &writer)
         case .peers: return self.advance(job.request!, at: moment, &writer)
         case .wait: return self.advance(job.wait!, at: moment, &writer)
+        case .leave: return self.advance(job.leave!, at: moment, &writer)
         }
     }
 
@@ -200,7 +210,13 @@ extension Replica {
     }
 
     private func advanceFlush(_ job: Job, at moment: Moment, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
-        guard self.store.admitsWrites else { return self.refusesWrites ? self.refuseForRoom(job, &writer) : .blocked }
+        if self.refusesForRoom { return self.refuseForRoom(job, &writer) }
+        if let reason = self.writeRefusal {
+            self.statistics.errors += 1
+            writer.error("ERR", "\(reason): only a part of the keys was deleted")
+            return .finished(dependsOn: 0)
+        }
+        guard self.store.admitsWrites else { return .blocked }
         var (visited, next): (Int, Token?) = (0, nil)
         var keys: [[UInt8]] = []
         var last: Token?

@@ -10,10 +10,6 @@ package struct PeerConfiguration: Sendable {
     package var seeds: [PeerAddress] = []
     /// With how many others to found a cluster, this node included; 0 for none.
     package var expected = 0
-    /// Drawn at each start.
-    package var nonce: UInt64 = 0
-    /// Greater at each start: the milliseconds of the wall clock do.
-    package var generation: UInt64 = 0
 
     package init() {}
 

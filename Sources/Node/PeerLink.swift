@@ -11,10 +11,21 @@ package final class PeerLink {
         case greeting
         /// The other side belongs to no cluster yet, or we do not.
         case founding
+        /// Another process with the other side's id is linked, or was a moment ago.
+        case contested
+        /// The other side has this node's own id.
+        case ownID
+        /// Both are nodes of one cluster, and tell each other who belongs to it.
+        case meeting
         /// Both are members of one cluster.
         case ready
         /// The driver has been asked to close it.
         case closing
+    }
+
+    struct Probe {
+        let number: UInt64
+        let deadline: Instant
     }
 
     /// Never used again in this process.
@@ -25,7 +36,8 @@ package final class PeerLink {
     var state = State.greeting
     /// What the other side has said of itself.
     var hello: Hello?
-    /// Takes nothing longer than a frame until the other side is known to be a member: a stranger cannot make a node keep more.
+    /// Takes nothing longer than a frame until the other side has named this node's cluster, and no more than an introduction until it is known to be a
+    /// member: a stranger cannot make a node keep more.
     var reader = FrameReader(maximumMessageBytes: PeerWire.maximumFrameBytes)
     var output = PeerOutput()
     var exchange: Exchange?
@@ -38,6 +50,12 @@ package final class PeerLink {
     var askedAt: Instant?
     /// The dialer has heard what became of its dial.
     var hasReportedDial = false
+    /// What came while the other side's id was contested.
+    var earlyIntroduction: Introduction?
+    /// The epoch that the other side has last told: what it sends it sends under that.
+    var theirEpoch: Epoch?
+    /// Set while it has to be seen whether the other side is still there.
+    var probe: Probe?
     /// A summary is due at once, without waiting for a round.
     var owesSummary = false
 
@@ -45,8 +63,18 @@ package final class PeerLink {
         (self.id, self.dialed, self.openedAt, self.lastHeard) = (id, dialed, now, now)
     }
 
+    /// Neither side may wait for ever in these.
+    var isComingUp: Bool {
+        switch self.state {
+        case .greeting, .contested, .ownID, .meeting: true
+        case .founding, .ready, .closing: false
+        }
+    }
+
     /// Who is there, once it has said so.
     var peer: ReplicaID? { self.hello?.replica }
+    /// The other side has been told the roster, and is told what changes.
+    var hasIntroduced: Bool { self.state == .meeting || self.state == .ready }
     package var hasGreeted: Bool { self.state != .greeting }
     /// What the other side calls itself.
     package var peerName: String? { self.hello?.name }

@@ -42,9 +42,16 @@ struct PeerSet {
         let isMixed: Bool
     }
 
-    /// - Parameter generator: draws what the node would found a cluster with; production passes the system's.
+    /// Whether this process may write.
+    var identity: IdentityGuard
+    /// LEAVE on its way.
+    var leave: LeaveJob?
+    /// What a new replica id is drawn with, besides `random`.
+    private let spareReplica: ReplicaID
+
+    /// - Parameter generator: draws what the node would found a cluster with, and replica ids; production passes the system's.
     init(
-        _ configuration: PeerConfiguration, _ settings: ReplicaConfiguration, store: Store, at now: Instant,
+        _ configuration: PeerConfiguration, _ settings: ReplicaConfiguration, _ table: MemberTable, store: Store, at now: Instant,
         using generator: inout some RandomNumberGenerator
     ) {
         let replica = store.identity.replica
@@ -52,13 +59,10 @@ struct PeerSet {
         self.random = SplitMix64(seed: generator.next())
         self.candidate = Identity(
             cluster: ClusterID(using: &generator), digestKey: DigestKey(using: &generator), replica: replica)
-        let name = configuration.name ?? MemberName(startOf: replica)
-        self.table = MemberTable(ownReplica: replica, ownName: name)
-        if let bytes = store.control(.members),
-            let known = bytes.withUnsafeBytes({ try? MemberTable(decoding: $0, ownReplica: replica, ownName: name) })
-        {
-            self.table = known
-        }
+        self.table = table
+        self.spareReplica = ReplicaID(using: &generator)
+        let patience = ClusterSetting.identityPatience.duration(in: table.roster)
+        self.identity = IdentityGuard(start: store.start, members: table.members.map(\.replica), patience: patience, at: now)
         self.dialer = Dialer(seeds: configuration.seeds, generator: SplitMix64(seed: self.random.next()))
         self.rounds = RoundSchedule(interval: settings.gossipInterval, fanout: settings.fanout, seed: self.random.next(), at: now)
         self.rounds.idleInterval = settings.gossipIdleInterval
@@ -68,6 +72,11 @@ struct PeerSet {
                 self.founding = try Founding(replica: replica, expected: configuration.expected, accepted: accepted, using: &generator)
             } catch { self.foundingProblem = "\(error)" }
         }
+    }
+
+    /// An id that nobody ever had.
+    mutating func drawReplica() -> ReplicaID {
+        ReplicaID(high: self.spareReplica.high ^ self.random.next(), low: self.spareReplica.low ^ self.random.next())
     }
 
     /// The link to a member, once both have greeted; nil where there is none.
@@ -144,21 +153,6 @@ struct PeerStatistics {
     }
 }
 
-extension MemberName {
-    /// What a node is called that nobody has named: the first eight digits of its id.
-    init(startOf replica: ReplicaID) {
-        do { self = try MemberName(String(replica.description.prefix(8))) } catch { preconditionFailure("\(replica) begins with no name: \(error)") }
-    }
-}
-
-extension MemberTable {
-    var encoded: [UInt8] {
-        var bytes: [UInt8] = []
-        self.encode(into: &bytes)
-        return bytes
-    }
-}
-
 extension Offer {
     var encoded: [UInt8] {
         var bytes: [UInt8] = []
@@ -177,6 +171,8 @@ struct PeerCounters {
     /// Over how many nodes records came that were new, by number of hops.
     var hops = [Int](repeating: 0, count: Int(Push.maximumHops) + 1)
     var refusedHandshakes = 0
+    /// Messages that were not taken because their sender counted other members.
+    var refusedEpochs = 0
 
     mutating func arrived(hops: UInt8, records: Int) { self.hops[min(Int(hops), self.hops.count - 1)] += records }
 

@@ -7,10 +7,9 @@ import Versioning
 extension Replica {
     // MARK: WAIT
 
-    /// How many of the other members have announced a write of this node.
-    private func holders(of sequence: UInt64) -> Int {
+    /// How many of the other members have announced a write.
+    func holders(of dot: Dot) -> Int {
         guard let peers = self.peers else { return 0 }
-        let dot = Dot(replica: self.store.identity.replica, sequence: sequence)
         return peers.table.members.count { peers.relation(to: $0.replica)?.announced?.covers(dot) ?? false }
     }
 
@@ -23,9 +22,9 @@ extension Replica {
         guard timeout >= 0 else { return self.answerError("ERR timeout is negative", &writer) }
         let moment = call.moment
         let deadline = timeout == 0 ? nil : moment.now + .milliseconds(min(timeout, Int64(Int32.max)))
-        let wait = WaitJob(
-            sequence: min(call.session.lastWrite, self.store.seen.watermark(of: self.store.identity.replica)), position: self.store.appliedPosition,
-            count: Int(clamping: count), deadline: deadline)
+        let last = call.session.lastWrite ?? Dot(replica: self.store.identity.replica, sequence: 0)
+        let dot = Dot(replica: last.replica, sequence: min(last.sequence, self.store.seen.watermark(of: last.replica)))
+        let wait = WaitJob(dot: dot, position: self.store.appliedPosition, count: Int(clamping: count), deadline: deadline)
         if case .finished = self.advance(wait, at: moment, &writer) { return .answered(dependsOn: 0) }
         return .job(Job(wait: wait))
     }
@@ -38,7 +37,7 @@ extension Replica {
 
     /// Answers once enough members have the write, or the time is over; asks them meanwhile.
     func advance(_ wait: WaitJob, at moment: Moment, _ writer: inout ReplyWriter) -> JobProgress {
-        let holders = self.holders(of: wait.sequence)
+        let holders = self.holders(of: wait.dot)
         guard holders < wait.count, wait.deadline.map({ moment.now < $0 }) ?? true else {
             writer.integer(holders)
             return .finished(dependsOn: 0)
@@ -46,13 +45,12 @@ extension Replica {
         // The write is pushed once it is durable here. A question behind that is answered once the member has it durably too.
         if wait.position < self.store.synced, moment.now >= wait.askAt {
             wait.askAt = moment.now + (self.peers?.rounds.leastInterval ?? .seconds(1))
-            self.askForAnnouncements(of: wait.sequence)
+            self.askForAnnouncements(of: wait.dot)
         }
         return .blocked
     }
 
-    private func askForAnnouncements(of sequence: UInt64) {
-        let dot = Dot(replica: self.store.identity.replica, sequence: sequence)
+    func askForAnnouncements(of dot: Dot) {
         for link in self.peers?.links ?? [] where link.isReady {
             if !(self.peers!.relation(to: link.peer!)?.announced?.covers(dot) ?? false) { link.owesSummary = true }
         }
@@ -65,7 +63,7 @@ extension Replica {
         guard let peers = self.peers else { return self.answerNoPeers(&writer) }
         let own = self.store.identity.replica
         let all = ([(own, peers.table.ownName)] + peers.table.members.map { ($0.replica, $0.name) }).sorted { $0.1.text < $1.1.text }
-        let known = peers.relations.compactMap(\.announced).reduce(into: self.store.seen) { $0.join($1) }
+        let known = self.announcedByAnybody
         writer.array(count: all.count * (all.count - 1))
         for (member, name) in all {
             let (announced, at) = self.announcement(of: member, at: call.moment)
@@ -79,6 +77,9 @@ extension Replica {
             }
         }
     }
+
+    /// Every write that this node or a member has told of.
+    var announcedByAnybody: Seen { (self.peers?.relations ?? []).compactMap(\.announced).reduce(into: self.store.seen) { $0.join($1) } }
 
     /// What a member has announced, and when, in milliseconds since 1970 by this node's clock.
     private func announcement(of member: ReplicaID, at moment: Moment) -> (seen: Seen?, milliseconds: UInt64) {
@@ -108,13 +109,13 @@ extension Replica {
 /// WAIT on its way.
 final class WaitJob {
     /// The write to be waited for, and what the log must have synced before others can have it.
-    let sequence: UInt64
+    let dot: Dot
     let position: LogPosition
     let count: Int
     let deadline: Instant?
     var askAt = Instant(nanoseconds: 0)
 
-    init(sequence: UInt64, position: LogPosition, count: Int, deadline: Instant?) {
-        (self.sequence, self.position, self.count, self.deadline) = (sequence, position, count, deadline)
+    init(dot: Dot, position: LogPosition, count: Int, deadline: Instant?) {
+        (self.dot, self.position, self.count, self.deadline) = (dot, position, count, deadline)
     }
 }

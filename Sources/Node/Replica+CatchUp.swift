@@ -134,7 +134,7 @@ extension Replica {
 
 extension [DotRange] {
     /// How many writes there are in all; as many as a number can say where there are more.
-    fileprivate var writeCount: UInt64 {
+    var writeCount: UInt64 {
         self.reduce(0) { sum, range in
             let (total, overflow) = sum.addingReportingOverflow(range.sequences.upperBound - range.sequences.lowerBound)
             return overflow || total == .max ? .max : total + 1

@@ -37,39 +37,42 @@ extension Replica {
         case (.greeting, .hello(let hello)): self.greet(hello, on: link, at: moment.now)
         case (_, .refuse(let reason)): self.close(link, because: "refused by the other side: \(reason)")
         case (.greeting, _): self.refuse(link, because: "it did not greet first")
-        case (.founding, .welcome(let digestKey)): try self.joinCluster(digestKey, on: link, at: moment.now)
+        case (.closing, _): break
+        case (_, .ping(let number)): self.send(.pong(number), on: link)
+        case (_, .pong(let number)): self.probed(number, on: link)
+        case (_, .twin(let nonce)): self.metTwin(nonce, on: link)
+        case (.founding, .welcome(let digestKey, let roster)): try self.joinCluster(digestKey, roster, on: link, at: moment.now)
         case (.founding, .offer(let bytes)): self.heardOffer(bytes, on: link) { .offered($0, by: link.peer!) }
         case (.founding, .answer(let bytes)): self.heardOffer(bytes, on: link) { .answered($0, by: link.peer!) }
+        case (.contested, .introduction(let introduction)), (.meeting, .introduction(let introduction)):
+            self.take(introduction, on: link, at: moment.now)
+        case (.ready, .introduction): break  // Repeated on its way.
+        case (.meeting, .roster(let bytes)), (.ready, .roster(let bytes)): self.learn(bytes, on: link, at: moment.now)
         case (.ready, .summary(let summary)): try self.compare(summary, on: link, at: moment)
-        case (.ready, .members(let bytes)): self.learn(bytes, on: link, at: moment.now)
-        case (.ready, .push(let push)): try self.take(push, on: link, at: moment)
-        case (.ready, .session(let number, let sequence, let message)):
-            try self.take(message, number: number, sequence: sequence, on: link, at: moment)
-        case (.ready, .catchUp(let number, let message)): try self.take(message, number: number, on: link, at: moment)
-        case (.closing, _): break
+        case (.ready, .push), (.ready, .session), (.ready, .catchUp): try self.takeData(message, on: link, at: moment)
         // The other side may have become ready, or have stopped being so, a moment before.
-        case (.founding, .summary), (.founding, .members), (.founding, .push), (.founding, .session), (.founding, .catchUp): break
+        case (_, .summary), (_, .roster), (_, .push), (_, .session), (_, .catchUp), (_, .introduction): break
         default: self.refuse(link, because: "it sent a message out of order")
+        }
+    }
+
+    /// What changes data, or may lead to it, is taken only from those who count the same members (I21).
+    private func takeData(_ message: PeerMessage, on link: PeerLink, at moment: Moment) throws(StoreError) {
+        guard self.isCurrent(link) else {
+            self.peers!.counters.refusedEpochs += 1
+            return self.endExchange(of: link, fault: .cancelled, at: moment.now)
+        }
+        switch message {
+        case .push(let push): try self.take(push, on: link, at: moment)
+        case .session(let number, let sequence, let message): try self.take(message, number: number, sequence: sequence, on: link, at: moment)
+        case .catchUp(let number, let message): try self.take(message, number: number, on: link, at: moment)
+        default: break
         }
     }
 
     private func heardOffer(_ bytes: [UInt8], on link: PeerLink, _ event: (Offer) -> Founding.Event) {
         guard let offer = bytes.withUnsafeBytes({ try? Offer(decoding: $0) }) else { return self.refuse(link, because: "it sent a malformed offer") }
         self.advanceFounding(event(offer), at: link.lastHeard)
-    }
-
-    private func learn(_ bytes: [UInt8], on link: PeerLink, at now: Instant) {
-        // A table is its sender's: it lists us, and not the sender.
-        guard let hello = link.hello, let name = try? MemberName(hello.name),
-            let theirs = bytes.withUnsafeBytes({ try? MemberTable(decoding: $0, ownReplica: hello.replica, ownName: name) })
-        else { return self.refuse(link, because: "it sent a malformed member table") }
-        let own = self.peers!.table
-        var hasChanged = false
-        // Only those never heard of: what a member says of itself counts for more than what another does.
-        for member in theirs.members where own[member.replica] == nil {
-            hasChanged = ((try? self.peers!.table.learn(member, isConnected: { _ in true })) ?? false) || hasChanged
-        }
-        if hasChanged { self.storeMembers(at: now) }
     }
 
     // MARK: Rounds
@@ -79,6 +82,7 @@ extension Replica {
         guard self.peers != nil else { return }
         let now = moment.now
         if let deadline = self.peers!.dialer.deadline, now >= deadline { self.perform(self.peers!.dialer.handle(.deadlinePassed, at: now)) }
+        self.tendIdentity(at: now)
         self.tendAsking(at: now)
         for link in self.peers!.links where !link.isClosing { try self.tend(link, at: moment) }
         guard self.store.isFounded, now >= self.peers!.rounds.deadline else { return }
@@ -93,7 +97,15 @@ extension Replica {
 
     private func tend(_ link: PeerLink, at moment: Moment) throws(StoreError) {
         let now = moment.now
-        if link.state == .greeting, now.since(link.openedAt) > Self.greetingPatience { return self.close(link, because: "it did not greet") }
+        if link.isComingUp, now.since(link.openedAt) > Self.greetingPatience {
+            return self.close(link, because: "it did not \(link.hasGreeted ? "introduce itself" : "greet")")
+        }
+        if let probe = link.probe, now >= probe.deadline {
+            link.probe = nil
+            self.close(link, because: "it does not answer, and another process of it has come")
+            self.proceed(link.peer!, at: now)
+            return
+        }
         if self.isLetIn(link), now.since(link.lastHeard) > Self.greetingPatience {
             return self.close(link, because: "it was let in and did not come")
         }
@@ -124,7 +136,9 @@ extension Replica {
         if let asking = peers.asking { deadlines.append(asking.deadline) }
         if let deadline = peers.dialer.deadline { deadlines.append(deadline) }
         if self.store.isFounded, !peers.links.isEmpty { deadlines.append(peers.rounds.deadline) }
-        deadlines += peers.links.filter { $0.state == .greeting }.map { $0.openedAt + Self.greetingPatience }
+        if let deadline = peers.identity.deadline { deadlines.append(deadline) }
+        deadlines += peers.links.filter(\.isComingUp).map { $0.openedAt + Self.greetingPatience }
+        deadlines += peers.links.compactMap { $0.probe?.deadline }
         deadlines += peers.links.filter(self.isLetIn).map { $0.lastHeard + Self.greetingPatience }
         return deadlines.min()
     }
@@ -153,12 +167,7 @@ extension Replica {
         return bytes.withUnsafeBytes { checksum(of: $0, seed: 0) }
     }
 
-    /// Of the ids only: a name or an address that has changed is told by its member itself.
-    private var membersHash: UInt64 {
-        let ids = (self.peers!.table.members.map(\.replica) + [self.store.identity.replica]).sorted()
-        let words = ids.flatMap { [$0.high, $0.low] }
-        return words.withUnsafeBytes { checksum(of: $0, seed: 0) }
-    }
+    private var membersHash: UInt64 { self.peers!.table.roster.encoded.withUnsafeBytes { checksum(of: $0, seed: 0) } }
 
     /// What a peer may conclude things from; nil where damage or a bootstrap under way makes it say more than there is (I26).
     var offeredSeen: Seen? { self.isJoining || self.store.hasDamage ? nil : self.store.seen }
@@ -166,7 +175,9 @@ extension Replica {
     private func compare(_ summary: Summary, on link: PeerLink, at moment: Moment) throws(StoreError) {
         let (peer, now) = (link.peer!, moment.now)
         let sameSeen = summary.seenHash == self.seenHash
-        if summary.membersHash != self.membersHash, summary.part != .closing { self.send(.members(self.peers!.table.encoded), on: link) }
+        if summary.membersHash != self.membersHash, summary.part != .closing {
+            self.send(.roster(self.peers!.table.roster.encoded), on: link, dependsOn: self.store.appliedPosition)
+        }
         let ownRoot = self.store.isFolded ? self.store.foldedDigest : nil
         let equal = summary.root.flatMap { theirs in ownRoot.map { $0 == theirs } }
         switch summary.part {
@@ -241,7 +252,13 @@ extension Replica {
     }
 
     /// True where clients' commands are executed.
-    package var isServing: Bool { self.loadingReason == nil }
+    package var isServing: Bool { self.absence == nil }
+
+    /// Why clients are not served, with the error's code; nil where they are.
+    var absence: (code: StaticString, reason: String)? {
+        if let exclusion { return ("NOMEMBER", exclusion) }
+        return self.loadingReason.map { ("LOADING", $0) }
+    }
 
     /// Why clients are told to wait; nil where they are served.
     var loadingReason: String? {

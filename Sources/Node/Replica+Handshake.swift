@@ -25,11 +25,16 @@ extension Replica {
         self.endExchange(of: link, fault: .cancelled, at: now)
         if self.peers!.asking?.link == link.id { self.peers!.asking = nil }
         self.peers!.links.removeAll { $0 === link }
+        defer { link.peer.map { self.proceedIfGone($0, at: now) } }
         if let dialed = link.dialed, !link.hasReportedDial { self.perform(self.peers!.dialer.handle(.failed(dialed), at: now)) }
         guard let peer = link.peer else { return }
         if self.foundingLink(to: peer) == nil { self.advanceFounding(.lost(peer), at: now) }
         guard wasReady || wasClosing, self.peers!.link(to: peer) == nil else { return }
         self.perform(self.peers!.dialer.handle(.unlinked(peer), at: now))
+    }
+
+    private func proceedIfGone(_ peer: ReplicaID, at now: Instant) {
+        if self.peers!.link(to: peer) == nil { self.proceed(peer, at: now) }
     }
 
     /// An address that was to be dialled does not answer.
@@ -44,25 +49,16 @@ extension Replica {
     var ownHello: Hello {
         let (peers, identity) = (self.peers!, self.store.identity)
         return Hello(
-            cluster: self.store.isFounded ? identity.cluster : .none, replica: identity.replica, nonce: peers.configuration.nonce,
-            generation: peers.configuration.generation, expected: UInt8(clamping: peers.founding?.expected ?? 0), isEmpty: self.store.isEmpty,
-            name: peers.table.ownName.text, host: peers.configuration.advertised?.host, port: peers.configuration.advertised?.port ?? 0)
+            cluster: self.store.isFounded ? identity.cluster : .none, replica: identity.replica, start: self.store.start,
+            expected: UInt8(clamping: peers.founding?.expected ?? 0), isEmpty: self.store.isEmpty, name: peers.table.ownName.text,
+            host: peers.configuration.advertised?.host, port: peers.configuration.advertised?.port ?? 0)
     }
 
     /// The other side has said who it is.
     func greet(_ hello: Hello, on link: PeerLink, at now: Instant) {
         guard link.hello == nil else { return self.close(link, because: "it greeted twice") }
         link.hello = hello
-        let own = self.store.identity
-        if hello.replica == own.replica {
-            guard hello.nonce == self.peers!.configuration.nonce else {
-                return self.refuse(
-                    link, because: "another process runs with this node's replica id \(own.replica); two nodes must not share a data folder's copy")
-            }
-            if let dialed = link.dialed { self.report(.isSelf(dialed), of: link, at: now) }
-            self.foundAloneIfOnlySelf(at: now)
-            return self.close(link, because: nil)
-        }
+        guard hello.replica != self.store.identity.replica else { return self.meetOwnID(on: link, at: now) }
         if let dialed = link.dialed { self.report(.connected(dialed, hello.replica), of: link, at: now) }
         guard hello.lowest <= Hello.highestVersion, hello.highest >= Hello.lowestVersion else {
             return self.refuse(
@@ -72,7 +68,7 @@ extension Replica {
             )
         }
         guard hello.name != self.peers!.table.ownName.text else {
-            return self.refuse(link, because: "the name \(hello.name) is taken by \(own.replica)")
+            return self.refuse(link, because: "the name \(hello.name) is taken by \(self.store.identity.replica)")
         }
         self.meet(hello, on: link, at: now)
     }
@@ -82,21 +78,35 @@ extension Replica {
         self.perform(self.peers!.dialer.handle(event, at: now))
     }
 
+    /// Where this node dials itself, nothing is wrong. Another start with its id may be what is left of an earlier process, on its way for long: whether a
+    /// second one lives is known only once it has answered.
+    private func meetOwnID(on link: PeerLink, at now: Instant) {
+        guard link.hello!.start != self.store.start else {
+            if let dialed = link.dialed { self.report(.isSelf(dialed), of: link, at: now) }
+            self.foundAloneIfOnlySelf(at: now)
+            return self.close(link, because: nil)
+        }
+        if let dialed = link.dialed { self.report(.connected(dialed, link.hello!.replica), of: link, at: now) }
+        link.state = .ownID
+        self.send(.twin(nonce: link.hello!.start.nonce), on: link)
+    }
+
     /// What two nodes are to each other, by their clusters. Both sides come to the same answer.
     private func meet(_ hello: Hello, on link: PeerLink, at now: Instant) {
         let own = self.ownHello
+        if let exclusion { return self.refuse(link, because: exclusion) }
         switch (own.cluster.isNone, hello.cluster.isNone) {
         case (true, true):
             link.state = .founding
             if own.expected > 0, hello.expected == own.expected { self.advanceFounding(.met(hello.replica), at: now) }
         case (false, true):
-            self.welcome(link)
+            self.welcome(link, at: now)
         case (true, false):
             self.awaitWelcome(link)
         case (false, false) where own.cluster == hello.cluster:
-            self.becomeReady(link, at: now)
+            self.meetMember(link, at: now)
         case (false, false) where Self.joins(hello, own):
-            self.welcome(link)
+            self.welcome(link, at: now)
         case (false, false) where Self.joins(own, hello):
             self.awaitWelcome(link)
         case (false, false):
@@ -109,54 +119,83 @@ extension Replica {
         joiner.isEmpty && (!other.isEmpty || other.cluster < joiner.cluster)
     }
 
-    /// Lets the other side in: it says hello again once it has what it needs.
-    private func welcome(_ link: PeerLink) {
-        link.state = .founding
-        self.send(.welcome(digestKey: self.store.identity.digestKey.bytes), on: link)
+    // MARK: Introductions
+
+    /// A node of the same cluster. Where one with its id is linked that has started at another time, it first has to be seen whether that is still there.
+    private func meetMember(_ link: PeerLink, at now: Instant) {
+        link.reader.maximumMessageBytes = PeerWire.maximumIntroductionBytes
+        guard let other = self.peers!.link(to: link.peer!), other.hello!.start != link.hello!.start else { return self.introduce(link, at: now) }
+        link.state = .contested
+        guard other.probe == nil else { return }
+        let number = self.peers!.random.next()
+        other.probe = PeerLink.Probe(number: number, deadline: now + Self.probePatience)
+        self.send(.ping(number), on: other)
     }
 
-    private func awaitWelcome(_ link: PeerLink) {
-        link.state = .founding
-        if let accepted = self.peers!.founding?.accepted, accepted.cluster != link.hello!.cluster {
-            self.refuse(link, because: "it belongs to cluster \(link.hello!.cluster), and this node has accepted to found \(accepted.cluster)")
+    /// A process on the other side of the world answers in less.
+    static let probePatience = Duration.seconds(1)
+
+    /// Says who belongs to the cluster, and what this node remembers of the other side.
+    private func introduce(_ link: PeerLink, at now: Instant) {
+        let peer = link.peer!
+        link.state = .meeting
+        let introduction = Introduction(
+            start: self.peers!.table.roster[peer]?.member.start ?? .none, sequence: self.store.seen.greatest(of: peer),
+            announced: self.peers!.relation(to: peer)?.announced, roster: self.peers!.table.roster.encoded)
+        self.send(.introduction(introduction), on: link, dependsOn: self.store.appliedPosition)
+        if let early = link.earlyIntroduction {
+            link.earlyIntroduction = nil
+            self.take(early, on: link, at: now)
         }
     }
 
-    /// The digest key of the other side's cluster has come: this node becomes its member, with everything still to get.
-    func joinCluster(_ digestKey: [UInt8], on link: PeerLink, at now: Instant) throws(StoreError) {
-        guard link.state == .founding, let hello = link.hello, !hello.cluster.isNone, self.ownHello.cluster != hello.cluster, self.store.isEmpty
-        else {
-            return self.close(link, because: "it sent a welcome that nobody waits for")
+    /// A linked process has shown that it is there, although another with its id has come.
+    func probed(_ number: UInt64, on link: PeerLink) {
+        guard let probe = link.probe, probe.number == number else { return }
+        link.probe = nil
+        self.send(.twin(nonce: link.hello!.start.nonce), on: link)
+        for other in self.peers!.links where other.state == .contested && other.peer == link.peer {
+            self.send(.twin(nonce: other.hello!.start.nonce), on: other)
+            self.refuse(other, because: "another process runs with its replica id \(link.peer!); two nodes must not share a data folder's copy")
         }
-        let identity = Identity(cluster: hello.cluster, digestKey: DigestKey(bytes: digestKey), replica: self.store.identity.replica)
-        // A founder of this cluster has nothing to get: it counts as complete once its root is a complete member's.
-        try self.store.adopt(identity, control: [.joining: [1]])
-        self.peers!.founding = nil
-        self.tell("joined cluster \(identity.cluster) through \(hello.name)")
-        // Everybody has to hear who we are now.
-        for other in self.peers!.links where !other.isClosing { self.close(other, because: nil) }
     }
 
-    private func becomeReady(_ link: PeerLink, at now: Instant) {
+    /// The process that was linked under an id is gone: that which has come may be introduced.
+    func proceed(_ peer: ReplicaID, at now: Instant) {
+        for link in self.peers!.links where link.state == .contested && link.peer == peer { self.introduce(link, at: now) }
+    }
+
+    func take(_ introduction: Introduction, on link: PeerLink, at now: Instant) {
+        guard link.state != .contested else {
+            link.earlyIntroduction = introduction
+            return
+        }
+        guard link.state == .meeting else { return }
         let hello = link.hello!
-        guard let name = try? MemberName(hello.name) else { return self.refuse(link, because: "\(hello.name) is no name") }
-        let address = hello.host.flatMap { try? PeerAddress(host: $0, port: hello.port) }
-        let linked = self.peers!.linked
-        do throws(MemberRefusal) {
-            if try self.peers!.table.learn(Member(replica: hello.replica, name: name, address: address), isConnected: linked.contains) {
-                self.storeMembers(at: now)
-            }
-        } catch {
-            switch error {
-            case .nameTaken(let name, let holder): return self.refuse(link, because: "the name \(name) is taken by \(holder)")
-            case .tableFull(let limit): return self.refuse(link, because: "the cluster has \(limit) members already")
-            }
+        guard let member = Member(hello), let roster = introduction.roster.withUnsafeBytes({ try? Roster(decoding: $0) }) else {
+            return self.refuse(link, because: "it sent a malformed introduction")
         }
+        let known = self.peers!.table.roster[hello.replica]?.member.start ?? .none
+        // It hears so from our introduction.
+        guard hello.start >= known else { return self.close(link, because: "it is an older copy of a store that has started since") }
+        if let refusal = self.merge(roster, at: now) { return self.refuse(link, because: refusal) }
+        link.theirEpoch = roster.epoch
+        guard !link.isClosing else { return }
+        guard let status = self.peers!.table.roster[hello.replica]?.status else {
+            return self.refuse(link, because: "it is no member of this cluster")
+        }
+        guard status == .active else { return self.refuse(link, because: Self.text(of: .gone(status))) }
+        if let refusal = self.describe(member, at: now) { return self.refuse(link, because: refusal) }
+        guard self.isOurs(introduction, from: member, at: now) else { return }
+        self.becomeReady(link, member, at: now)
+    }
+
+    private func becomeReady(_ link: PeerLink, _ member: Member, at now: Instant) {
         guard self.isKept(link) else { return self.close(link, because: nil) }
         link.state = .ready
         link.reader.maximumMessageBytes = PeerWire.maximumMessageBytes
-        self.perform(self.peers!.dialer.handle(.linked(hello.replica, address: address), at: now))
-        self.peers!.withRelation(to: hello.replica, at: now) { relation in
+        self.perform(self.peers!.dialer.handle(.linked(member.replica, address: member.address), at: now))
+        self.peers!.withRelation(to: member.replica, at: now) { relation in
             relation.trigger.linkCameUp()
             relation.gaps.linkCameUp()
         }
@@ -168,56 +207,11 @@ extension Replica {
     /// Both sides judge alike, so one stays.
     private func isKept(_ link: PeerLink) -> Bool {
         guard let other = self.peers!.link(to: link.peer!) else { return true }
-        let own = self.store.identity.replica
+        let (own, start, otherStart) = (self.store.identity.replica, link.hello!.start, other.hello!.start)
         func isDialedByLesser(_ link: PeerLink) -> Bool { (link.dialed != nil) == (own < link.peer!) }
-        if other.hello!.nonce == link.hello!.nonce, isDialedByLesser(other), !isDialedByLesser(link) { return false }
+        if start == otherStart ? isDialedByLesser(other) && !isDialedByLesser(link) : start < otherStart { return false }
         self.close(other, because: nil)
         return true
-    }
-
-    func storeMembers(at now: Instant) {
-        self.peers!.tickIsMixed = true
-        _ = self.store.setControl(.members, self.peers!.table.encoded)
-        for address in self.peers!.table.addresses { self.perform(self.peers!.dialer.handle(.learned(address), at: now)) }
-    }
-
-    // MARK: Founding
-
-    func advanceFounding(_ event: Founding.Event, at now: Instant) {
-        guard self.peers!.founding != nil else { return }
-        for action in self.peers!.founding!.handle(event) {
-            switch action {
-            case .store(let offer):
-                self.adoptNow(self.store.identity, control: [.founding: offer.encoded])
-                self.advanceFounding(.stored, at: now)
-            case .offer(let offer, let peer):
-                self.foundingLink(to: peer).map { self.send(.offer(offer.encoded), on: $0) }
-            case .answer(let offer, let peer):
-                self.foundingLink(to: peer).map { self.send(.answer(offer.encoded), on: $0) }
-            case .found(let offer):
-                self.found(Identity(cluster: offer.cluster, digestKey: offer.digestKey, replica: self.store.identity.replica))
-            }
-        }
-    }
-
-    private func foundingLink(to replica: ReplicaID) -> PeerLink? { self.peers!.links.first { $0.state == .founding && $0.peer == replica } }
-
-    private func found(_ identity: Identity) {
-        self.adoptNow(identity, control: [:])
-        self.peers!.founding = nil
-        self.tell("founded cluster \(identity.cluster)")
-        for link in self.peers!.links where !link.isClosing { self.close(link, because: nil) }
-    }
-
-    /// A node that has nobody to ask but itself founds a cluster alone.
-    private func foundAloneIfOnlySelf(at now: Instant) {
-        guard !self.store.isFounded, self.peers!.founding == nil, self.peers!.dialer.isAlone else { return }
-        self.found(self.peers!.candidate)
-    }
-
-    /// - Note: What fails here stops the process: the disk cannot be written before the first write.
-    private func adoptNow(_ identity: Identity, control: [ControlKey: [UInt8]]) {
-        do throws(StoreError) { try self.store.adopt(identity, control: control) } catch { self.peerFailure = error }
     }
 
     // MARK: Ending

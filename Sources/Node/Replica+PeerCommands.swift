@@ -11,18 +11,28 @@ extension Replica {
         guard let peers = self.peers else { return self.answerNoPeers(&writer) }
         writer.array(count: peers.table.members.count + 1)
         let own = self.store.identity.replica
-        let all = peers.table.members + [Member(replica: own, name: peers.table.ownName, address: peers.configuration.advertised)]
+        let all = peers.table.members + [self.ownMember]
+        let known = self.announcedByAnybody
         for member in all.sorted(by: { $0.name.text < $1.name.text }) {
             let statistics = peers.relation(to: member.replica)?.statistics
             let state = member.replica == own ? "self" : peers.link(to: member.replica) == nil ? "unlinked" : "linked"
             let roots = member.replica == own ? "equal" : statistics?.hasEqualRoots.map { $0 ? "equal" : "differ" } ?? "unknown"
-            writer.map(count: 7)
+            writer.map(count: 9)
             for (name, text) in [
                 ("name", member.name.text), ("id", "\(member.replica)"), ("address", member.address.map { "\($0)" } ?? ""), ("state", state),
                 ("roots", roots),
             ] {
                 writer.bulk(name)
                 writer.bulk(text)
+            }
+            let epoch = member.replica == own ? peers.table.roster.epoch : peers.link(to: member.replica)?.theirEpoch
+            let announced = member.replica == own ? self.store.seen : peers.relation(to: member.replica)?.announced
+            for (name, number) in [
+                ("epoch", epoch.map { Int(clamping: $0.number) } ?? -1),
+                ("lacks", announced.map { Int(clamping: $0.missing(of: known, limit: .max).writeCount) } ?? -1),
+            ] {
+                writer.bulk(name)
+                writer.integer(number)
             }
             for (name, moment) in [("last-contact-ms", statistics?.lastContact), ("last-equal-roots-ms", statistics?.lastEqualRoots)] {
                 writer.bulk(name)
@@ -38,15 +48,22 @@ extension Replica {
 
     /// The linked member that an argument names; where there is none the error is written.
     private func linkedMember(_ argument: Bytes, _ writer: inout ReplyWriter) -> Member? {
+        guard let member = self.namedMember(argument, &writer) else { return nil }
+        guard self.peers!.link(to: member.replica) == nil else { return member }
+        self.statistics.errors += 1
+        writer.error("ERR", "member \(member.name) is not linked now")
+        return nil
+    }
+
+    /// The other member that an argument names; where there is none the error is written.
+    func namedMember(_ argument: Bytes, _ writer: inout ReplyWriter) -> Member? {
         guard let peers = self.peers else {
             self.answerNoPeers(&writer)
             return nil
         }
         let problem: String
         switch peers.table.find(argument.text) {
-        case .member(let member):
-            if peers.link(to: member.replica) != nil { return member }
-            problem = "member \(member.name) is not linked now"
+        case .member(let member): return member
         case .ourselves: problem = "that is this node"
         case .unknown: problem = "no member has that name or an id that begins so; HEARSAY MEMBERS lists them"
         case .ambiguous(let ids): problem = "\(ids.count) ids begin so"

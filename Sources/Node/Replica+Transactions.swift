@@ -114,8 +114,10 @@ extension Replica {
             }
             position = max(position, newest.position)
         }
-        guard !transaction.writes || !self.refusesWrites else {
-            return self.refuse("EXECABORT Transaction discarded because of: no space left on the device", &writer)
+        if transaction.writes, let reason = self.writeRefusal {
+            self.statistics.errors += 1
+            writer.error("EXECABORT", "Transaction discarded because of: \(reason)")
+            return 0
         }
         return max(position, try self.execute(transaction, call, &writer))
     }

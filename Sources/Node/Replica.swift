@@ -1,5 +1,6 @@
 import Basics
 import Digests
+import Membership
 import RESP
 import Storage
 import Versioning
@@ -45,13 +46,19 @@ package final class Replica {
     /// Begins to look for the others.
     ///
     /// - Parameter generator: draws what the node would found a cluster with; production passes the system's.
-    package func startPeers(_ configuration: PeerConfiguration, at now: Instant, using generator: inout some RandomNumberGenerator) {
+    /// - Throws: where the store's list of members cannot be read.
+    package func startPeers(
+        _ configuration: PeerConfiguration, at now: Instant, using generator: inout some RandomNumberGenerator
+    ) throws(StoreError) {
         precondition(self.peers == nil, "peers were started already")
-        self.peers = PeerSet(configuration, self.configuration, store: self.store, at: now, using: &generator)
+        let table = try self.restoredTable(configuration.name ?? MemberName(startOf: self.store.identity.replica))
+        self.peers = PeerSet(configuration, self.configuration, table, store: self.store, at: now, using: &generator)
         self.store.indexesLog = true
+        self.enterRoster(at: now)
         self.keepLog()
+        if let exclusion { return self.tell(exclusion) }
         self.perform(self.peers!.dialer.handle(.started, at: now))
-        for address in self.peers!.table.addresses { self.perform(self.peers!.dialer.handle(.learned(address), at: now)) }
+        self.learnAddresses(before: [], at: now)
     }
 
     package var hasPeers: Bool { self.peers != nil }
@@ -75,7 +82,13 @@ package final class Replica {
                 link.output = PeerOutput()
             }
         }
+        let replica = self.store.identity.replica
         try self.store.appendFailed(from: origin)
+        guard let peers = self.peers else { return }
+        // What the roster was told since, and an id that was taken, are gone with it: after a restart they would be too.
+        if replica != self.store.identity.replica { self.resumeClock() }
+        let table = try self.restoredTable(peers.table.ownName)
+        if table != peers.table { self.peers!.table = table }
     }
 
     /// The time of a burst: the monotonic clock, and the wall clock as the system believes it.
@@ -110,9 +123,11 @@ package final class Replica {
 
     // MARK: Commands
 
-    /// True where a command must not be executed now: a write while the tables are full. It waits, and its client is read no further.
+    /// True where a command must not be executed now: a write while the tables are full, or before it is known whether the node may write. It waits,
+    /// and its client is read no further.
     package func mustWait(_ arguments: Arguments, _ session: Session) -> Bool {
-        guard !self.store.admitsWrites, self.store.drainFailure == nil, let command = Command.lookup(arguments[0]) else { return false }
+        let isFull = !self.store.admitsWrites && self.store.drainFailure == nil
+        guard isFull || self.holdsWrites, let command = Command.lookup(arguments[0]) else { return false }
         if command == .exec { return session.transaction?.writes ?? false }
         return session.transaction == nil && command.traits.flags.contains(.write)
     }
@@ -141,9 +156,9 @@ package final class Replica {
             if command == .exec { session.endTransaction() }
             return .answered(dependsOn: 0)
         }
-        if let reason = self.loadingReason, !self.worksWhileLoading(command, arguments) {
+        if let (code, reason) = self.absence, !self.worksWhileLoading(command, arguments) {
             self.refuse(session)
-            writer.error("LOADING", reason)
+            writer.error(code, reason)
             return .answered(dependsOn: 0)
         }
         if session.transaction != nil, !Self.runsInsideTransaction(command) {
@@ -216,9 +231,9 @@ package final class Replica {
     }
 
     private func run(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
-        if self.refusesWrites, call.command.traits.flags.contains(.write) {
+        if call.command.traits.flags.contains(.write), let reason = self.writeRefusal {
             self.statistics.errors += 1
-            writer.error("ERR no space left on the device: writes are refused until there is room, reads go on")
+            writer.error("ERR", "\(reason): writes are refused until \(self.refusesForRoom ? "there is room" : "then"), reads go on")
             return .answered(dependsOn: 0)
         }
         let outcome = try self.dispatch(call, &writer)
@@ -229,11 +244,13 @@ package final class Replica {
     /// Remembers the last write of a connection, for WAIT.
     private func noteWrite(_ outcome: Outcome, _ session: Session) {
         // What a job writes comes later: all that there will be.
-        if case .job = outcome { session.lastWrite = .max } else { session.lastWrite = self.store.seen.watermark(of: self.store.identity.replica) }
+        let own = self.store.identity.replica
+        if case .job = outcome {
+            session.lastWrite = Dot(replica: own, sequence: .max)
+        } else {
+            session.lastWrite = Dot(replica: own, sequence: self.store.seen.watermark(of: own))
+        }
     }
-
-    /// True while the tables are full and cannot be drained for want of room.
-    var refusesWrites: Bool { !self.store.admitsWrites && self.store.drainFailure != nil }
 
     /// Executes a well-formed command.
     func dispatch(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {

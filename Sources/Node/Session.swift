@@ -24,8 +24,8 @@ package final class Session {
     var watches: [Watch] = []
     package internal(set) var lastActive: Instant
     package internal(set) var lastCommand: Command?
-    /// The sequence number of its last write, or of one of another client since; 0 before the first.
-    var lastWrite: UInt64 = 0
+    /// Its last write, or one of another client since; nil before the first.
+    var lastWrite: Dot?
     /// Set by CLIENT KILL: the driver closes the connection once its answers are out.
     package internal(set) var isKilled = false
     /// What the connection's buffers hold, as the driver counts it, for CLIENT LIST.

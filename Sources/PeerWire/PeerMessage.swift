@@ -1,6 +1,7 @@
 import AntiEntropy
 import Basics
 import Digests
+import Versioning
 
 /// What one node says to another.
 package enum PeerMessage: Equatable, Sendable {
@@ -8,14 +9,24 @@ package enum PeerMessage: Equatable, Sendable {
     case hello(Hello)
     /// The handshake has failed, and why, for the other side's operator. The connection closes.
     case refuse(String)
-    /// A member's answer to a node that has no cluster yet: the secret that seeds tokens and fingerprints, `DigestKey.byteCount` bytes.
-    case welcome(digestKey: [UInt8])
+    /// A member's answer to a node that it has let into its cluster: the secret that seeds tokens and fingerprints, `DigestKey.byteCount` bytes, and
+    /// the roster, which lists the node.
+    case welcome(digestKey: [UInt8], roster: [UInt8])
+    /// Between nodes of one cluster, before anything else: who belongs to it, and what the sender remembers of the other side.
+    case introduction(Introduction)
+    /// Is the process still there? It answers with the same number.
+    case ping(UInt64)
+    case pong(UInt64)
+    /// The sender and the receiver, or another that the sender is linked to, run with one replica id.
+    ///
+    /// - Parameter nonce: that of the receiver's start, so that nothing else is taken for this.
+    case twin(nonce: UInt64)
     /// Founding together: an offer, and the standing acceptance that answers it, in their own encoding.
     case offer([UInt8])
     case answer([UInt8])
     case summary(Summary)
-    /// The member table in its own encoding.
-    case members([UInt8])
+    /// The roster in its own encoding.
+    case roster([UInt8])
     case push(Push)
     /// - Parameters:
     ///   - number: tells sessions of one connection apart, so that what is left over of one never meets the next.
@@ -40,10 +51,8 @@ package struct Hello: Equatable, Sendable {
     /// `ClusterID.none` where the node belongs to none yet.
     package var cluster: ClusterID
     package var replica: ReplicaID
-    /// Drawn at each start: tells a node that came back from a second one with the same id, and both from ourselves.
-    package var nonce: UInt64
-    /// Counts up with each start: the newer of two statements about a member is the one to believe.
-    package var generation: UInt64
+    /// Tells a process from an earlier one of the same store, and from a second one with the same id.
+    package var start: Start
     /// With how many others the node would found a cluster, itself included; 0 where it would not.
     package var expected: UInt8
     /// True where the node has no entries, and has seen none.
@@ -54,11 +63,25 @@ package struct Hello: Equatable, Sendable {
     package var port: UInt16
 
     package init(
-        cluster: ClusterID, replica: ReplicaID, nonce: UInt64, generation: UInt64, expected: UInt8, isEmpty: Bool, name: String, host: String?,
-        port: UInt16
+        cluster: ClusterID, replica: ReplicaID, start: Start, expected: UInt8, isEmpty: Bool, name: String, host: String?, port: UInt16
     ) {
-        (self.cluster, self.replica, self.nonce, self.generation) = (cluster, replica, nonce, generation)
+        (self.cluster, self.replica, self.start) = (cluster, replica, start)
         (self.expected, self.isEmpty, self.name, self.host, self.port) = (expected, isEmpty, name, host, port)
+    }
+}
+
+/// What a member tells another at the beginning of each link.
+package struct Introduction: Equatable, Sendable {
+    /// The last start of the other side that the sender knows of, and its greatest write.
+    package var start: Start
+    package var sequence: UInt64
+    /// What the other side has last announced to have seen; nil where the sender does not remember.
+    package var announced: Seen?
+    /// In its own encoding.
+    package var roster: [UInt8]
+
+    package init(start: Start, sequence: UInt64, announced: Seen?, roster: [UInt8]) {
+        (self.start, self.sequence, self.announced, self.roster) = (start, sequence, announced, roster)
     }
 }
 
@@ -70,8 +93,12 @@ enum FrameType: UInt8, CaseIterable {
     case offer
     case answer
     case summary
-    case members
+    case roster
     case push
+    case introduction
+    case ping
+    case pong
+    case twin
     case sessionOpen = 16
     case sessionAccept
     case sessionRefuse

@@ -14,6 +14,8 @@ package enum PeerWire {
     package static let maximumFrameBytes = 64 << 10
     /// Type and payload of one message: the longest record, and room for what is around it.
     package static let maximumMessageBytes = (64 << 20) + (1 << 20)
+    /// Type and payload of what a node of the same cluster may say before it is known to be a member: a full roster, and as long a vector.
+    package static let maximumIntroductionBytes = 2 << 20
     package static let lengthByteCount = 4
     static let magic = Array("HEARSAYP".utf8)
 
@@ -49,9 +51,22 @@ package enum PeerWire {
         case .refuse(let reason):
             bytes.append(FrameType.refuse.rawValue)
             bytes.append(contentsOf: reason.utf8.prefix(Self.maximumReasonBytes))
-        case .welcome(let digestKey):
+        case .welcome(let digestKey, let roster):
             bytes.append(FrameType.welcome.rawValue)
             bytes.append(contentsOf: digestKey)
+            bytes.append(contentsOf: roster)
+        case .introduction(let introduction):
+            bytes.append(FrameType.introduction.rawValue)
+            Self.append(introduction, to: &bytes)
+        case .ping(let number):
+            bytes.append(FrameType.ping.rawValue)
+            bytes.append(number)
+        case .pong(let number):
+            bytes.append(FrameType.pong.rawValue)
+            bytes.append(number)
+        case .twin(let nonce):
+            bytes.append(FrameType.twin.rawValue)
+            bytes.append(nonce)
         case .offer(let offer):
             bytes.append(FrameType.offer.rawValue)
             bytes.append(contentsOf: offer)
@@ -61,9 +76,9 @@ package enum PeerWire {
         case .summary(let summary):
             bytes.append(FrameType.summary.rawValue)
             Self.append(summary, to: &bytes)
-        case .members(let table):
-            bytes.append(FrameType.members.rawValue)
-            bytes.append(contentsOf: table)
+        case .roster(let roster):
+            bytes.append(FrameType.roster.rawValue)
+            bytes.append(contentsOf: roster)
         case .push(let push):
             bytes.append(FrameType.push.rawValue)
             bytes.append(push.hops)
@@ -91,8 +106,7 @@ package enum PeerWire {
         bytes.append(hello.cluster.high.byteSwapped)
         bytes.append(hello.cluster.low.byteSwapped)
         bytes.append(hello.replica)
-        bytes.append(hello.nonce)
-        bytes.append(hello.generation)
+        bytes.append(hello.start)
         bytes.append(contentsOf: [hello.expected, hello.isEmpty ? 1 : 0])
         bytes.append(UInt8(hello.name.utf8.count))
         bytes.append(contentsOf: hello.name.utf8)
@@ -137,13 +151,15 @@ package enum PeerWire {
             guard text.count <= Self.maximumReasonBytes else { throw reader.malformed }
             return .refuse(printable(text))
         case .welcome:
-            let key = reader.rest()
-            guard key.count == DigestKey.byteCount else { throw reader.malformed }
-            return .welcome(digestKey: key)
+            return .welcome(digestKey: try reader.bytes(DigestKey.byteCount), roster: reader.rest())
+        case .introduction: return .introduction(try Self.readIntroduction(&reader))
+        case .ping: return .ping(try reader.lastNumber())
+        case .pong: return .pong(try reader.lastNumber())
+        case .twin: return .twin(nonce: try reader.lastNumber())
         case .offer: return .offer(reader.rest())
         case .answer: return .answer(reader.rest())
         case .summary: return .summary(try Self.readSummary(&reader))
-        case .members: return .members(reader.rest())
+        case .roster: return .roster(reader.rest())
         case .push: return .push(try Self.readPush(&reader))
         case .part, .lastPart: throw .misplacedPart
         case .ask, .tell, .told: return .catchUp(number: try reader.number(UInt16.self), try Self.readCatchUp(type, &reader))
@@ -160,17 +176,31 @@ package enum PeerWire {
         let features = try reader.number(UInt64.self)
         let cluster = ClusterID(high: try reader.number(UInt64.self).byteSwapped, low: try reader.number(UInt64.self).byteSwapped)
         let replica = try reader.replica()
-        let (nonce, generation) = (try reader.number(UInt64.self), try reader.number(UInt64.self))
+        let start = try reader.start()
         let (expected, flags) = (try reader.number(UInt8.self), try reader.number(UInt8.self))
         let name = try reader.text(maximumBytes: Hello.maximumNameBytes)
         let host = try reader.text(maximumBytes: Hello.maximumHostBytes)
         let port = try reader.number(UInt16.self)
         guard lowest <= highest, !name.isEmpty else { throw reader.malformed }
         var hello = Hello(
-            cluster: cluster, replica: replica, nonce: nonce, generation: generation, expected: expected, isEmpty: flags & 1 != 0, name: name,
+            cluster: cluster, replica: replica, start: start, expected: expected, isEmpty: flags & 1 != 0, name: name,
             host: host.isEmpty ? nil : host, port: port)
         (hello.lowest, hello.highest, hello.features) = (lowest, highest, features)
         return hello
+    }
+
+    private static func append(_ introduction: Introduction, to bytes: inout [UInt8]) {
+        bytes.append(introduction.start)
+        bytes.append(introduction.sequence)
+        bytes.append(UInt32(introduction.roster.count))
+        bytes.append(contentsOf: introduction.roster)
+        bytes.append(introduction.announced)
+    }
+
+    private static func readIntroduction(_ reader: inout WireReader) throws(PeerWireError) -> Introduction {
+        let (start, sequence) = (try reader.start(), try reader.number(UInt64.self))
+        let roster = try reader.bytes(Int(try reader.number(UInt32.self)))
+        return Introduction(start: start, sequence: sequence, announced: try reader.optionalSeen(), roster: roster)
     }
 
     private static func readSummary(_ reader: inout WireReader) throws(PeerWireError) -> Summary {

@@ -42,6 +42,17 @@ struct WireReader {
         ReplicaID(high: try self.number(UInt64.self).byteSwapped, low: try self.number(UInt64.self).byteSwapped)
     }
 
+    mutating func start() throws(PeerWireError) -> Start {
+        Start(counter: try self.number(UInt64.self), nonce: try self.number(UInt64.self))
+    }
+
+    /// A number, and nothing behind it.
+    mutating func lastNumber() throws(PeerWireError) -> UInt64 {
+        let number = try self.number(UInt64.self)
+        try self.end()
+        return number
+    }
+
     mutating func digest() throws(PeerWireError) -> Digest {
         let entries = try self.number(UInt64.self)
         return Digest(entries: entries, sum: try self.number(UInt128.self))
@@ -143,6 +154,11 @@ extension [UInt8] {
     mutating func append(_ replica: ReplicaID) {
         self.append(replica.high.byteSwapped)
         self.append(replica.low.byteSwapped)
+    }
+
+    mutating func append(_ start: Start) {
+        self.append(start.counter)
+        self.append(start.nonce)
     }
 
     mutating func append(_ digest: Digest) {

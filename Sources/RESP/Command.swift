@@ -11,7 +11,8 @@ package enum Subcommand: UInt8, CaseIterable, Sendable {
     case commandInfo, commandList, commandDocs, commandCount, commandGetKeys, commandHelp
     case configGet, configSet, configResetStatistics, configHelp
     case clientID, clientInfo, clientList, clientGetName, clientSetName, clientSetInfo, clientKill, clientHelp
-    case hearsayStatus, hearsayDigest, hearsayVerify, hearsayMembers, hearsayLag, hearsayDiff, hearsayRepair, hearsayHelp
+    case hearsayStatus, hearsayDigest, hearsayVerify, hearsayMembers, hearsayLag, hearsayDiff, hearsayRepair
+    case hearsayLeave, hearsayRemove, hearsaySetting, hearsayHelp
 }
 
 extension Command {

@@ -129,6 +129,20 @@ extension CommandTable {
             group: .hearsay, since: "0.2.0", tips: ["nondeterministic_output"],
             syntax: "member [DRYRUN]",
             summary: "Exchanges with a member what differs, or only counts it", complexity: "O(d log n), d = entries that differ"),
+        .hearsayLeave: CommandSpecification(
+            "hearsay|leave", arity: 2, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.3.0",
+            summary: "Leaves the cluster for good, once the other members have all that this node has", complexity: "O(n), n = members"),
+        .hearsayRemove: CommandSpecification(
+            "hearsay|remove", arity: 3, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.3.0",
+            syntax: "member",
+            summary: "Takes a member that is down and will not come back off the list of members, for good", complexity: "O(n), n = members"),
+        .hearsaySetting: CommandSpecification(
+            "hearsay|setting", arity: -2, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.3.0",
+            syntax: "[name [value]]",
+            summary: "Shows or changes what all members share", complexity: "O(n), n = settings"),
         .hearsayHelp: CommandSpecification(
             "hearsay|help", arity: 2, flags: [.loading, .stale],
             group: .hearsay, since: "0.1.0",

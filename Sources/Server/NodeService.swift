@@ -65,8 +65,6 @@ package struct NodeService: Service {
         {
             configuration.advertised = try? PeerAddress(host: host, port: UInt16(clamping: port))
         }
-        configuration.nonce = UInt64.random(in: 1 ... .max)
-        configuration.generation = SystemClock.wall().milliseconds
         return configuration
     }
 
@@ -194,7 +192,7 @@ private final class RunningNode: Sendable {
             let core = self.core.value
             core.beginTickIfNeeded()
             var generator = SystemRandomNumberGenerator()
-            if let peers { core.replica.startPeers(peers, at: core.moment.now, using: &generator) }
+            if let peers { try core.replica.startPeers(peers, at: core.moment.now, using: &generator) }
         }.get()
     }
 

@@ -53,15 +53,14 @@ final class SimulatedNode {
     func start(at now: Instant, using random: inout SplitMix64) throws(StoreError) {
         self.incarnation += 1
         self.base = MemoryBase(self.contents)
-        var configuration = self.peers
-        (configuration.nonce, configuration.generation) = (random.next(), UInt64(self.incarnation))
+        let configuration = self.peers
         let (store, report) = try Store.open(
             disk: self.disk, base: self.base, configuration: self.configuration, founds: !configuration.awaitsOthers, using: &random)
         if report.tornBytes > 0 { self.tornTails += 1 }
         let replica = Replica(
             store: store, configuration: ReplicaConfiguration(), randomSeed: random.next(), startedAt: now, surroundings: { Surroundings() })
         self.writer = LogWriter(disk: self.disk, head: store.head)
-        replica.startPeers(configuration, at: now, using: &random)
+        try replica.startPeers(configuration, at: now, using: &random)
         let session = Session(id: 1, address: "client", localAddress: "node", isAuthenticated: true, at: now)
         replica.connected(session)
         (self.replica, self.session) = (replica, session)

@@ -8,6 +8,52 @@ package enum ControlKey: UInt8, CaseIterable, Sendable {
     case founding = 2
     /// Not empty while a node that has joined does not have everything yet.
     case joining = 3
+    /// How often the store was started, and the nonce of the last time. LMDB alone has it, written before anything else of a start.
+    case start = 4
+    /// The replica id that the store has taken, and the one that it had before.
+    case replica = 5
+}
+
+extension Start {
+    /// Both numbers, little endian.
+    var controlValue: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(littleEndian: self.counter)
+        bytes.append(littleEndian: self.nonce)
+        return bytes
+    }
+
+    /// Nil where the bytes are none.
+    init?(controlValue bytes: [UInt8]) {
+        guard bytes.count == 16 else { return nil }
+        self = bytes.withUnsafeBytes { Start(counter: $0.baseAddress!.integer(at: 0), nonce: $0.baseAddress!.integer(at: 8)) }
+    }
+}
+
+/// A store's change from one replica id to another.
+struct ReplicaChange: Equatable {
+    let new: ReplicaID
+    let old: ReplicaID
+
+    init(new: ReplicaID, old: ReplicaID) { (self.new, self.old) = (new, old) }
+
+    /// The words of both ids, little endian.
+    var controlValue: [UInt8] {
+        var bytes: [UInt8] = []
+        for word in [self.new.high, self.new.low, self.old.high, self.old.low] { bytes.append(littleEndian: word) }
+        return bytes
+    }
+
+    /// Nil where the bytes are none.
+    init?(controlValue bytes: [UInt8]) {
+        guard bytes.count == 32 else { return nil }
+        self = bytes.withUnsafeBytes { bytes in
+            let start = bytes.baseAddress!
+            return ReplicaChange(
+                new: ReplicaID(high: start.integer(at: 0), low: start.integer(at: 8)),
+                old: ReplicaID(high: start.integer(at: 16), low: start.integer(at: 24)))
+        }
+    }
 }
 
 /// A control record: the whole new value of one key. Little endian.

@@ -115,6 +115,22 @@ extension Store {
         return position
     }
 
+    /// The start of this process.
+    package var start: Start { self.control[.start].flatMap(Start.init(controlValue:)) ?? .none }
+
+    /// The replica id that the store had before this one; nil where it never had another.
+    package var formerReplica: ReplicaID? { self.control[.replica].flatMap(ReplicaChange.init(controlValue:))?.old }
+
+    /// Gives the store another replica id, which nothing was written under. What it wrote so far counts as another's from now on.
+    ///
+    /// - Returns: what depends on it.
+    @discardableResult
+    package func changeReplica(to replica: ReplicaID) -> LogPosition {
+        let position = self.setControl(.replica, ReplicaChange(new: replica, old: self.identity.replica).controlValue)
+        self.identity.replica = replica
+        return position
+    }
+
     // MARK: Founding
 
     /// False until the store belongs to a cluster.
@@ -133,6 +149,7 @@ extension Store {
     /// - Precondition: the store is empty.
     package func adopt(_ identity: Identity, control: [ControlKey: [UInt8]]) throws(StoreError) {
         precondition(self.isEmpty, "a store with \(self.seen) cannot become part of another cluster")
+        let control = control.merging([.start: self.start.controlValue]) { $1 }
         let checkpoint = Checkpoint(identity: identity, position: self.tail.head, greatestStamp: self.greatestStamp, control: control)
         let writer = self.base.makeWriter()
         try writer.begin()

@@ -310,6 +310,7 @@ package final class Store {
             self.seen = previous
         case .control(let key):
             guard case .control(let previous) = self.replaced.removeLast() else { preconditionFailure("no earlier value of \(key)") }
+            if key == .replica, let change = self.control[key].flatMap(ReplicaChange.init(controlValue:)) { self.identity.replica = change.old }
             self.control[key] = previous
         }
     }

@@ -29,9 +29,12 @@ extension Store {
         var report = OpeningReport()
         var checkpoint = try base.readCheckpoint()
         if checkpoint == nil {
-            checkpoint = try Self.create(disk, base, founds ? Identity(using: &generator) : Identity(unfoundedUsing: &generator))
+            checkpoint = try Self.checkpoint(of: disk, founds ? Identity(using: &generator) : Identity(unfoundedUsing: &generator))
             report.isNew = true
         }
+        let last = checkpoint!.control[.start].flatMap(Start.init(controlValue:)) ?? .none
+        checkpoint!.control[.start] = Start(counter: last.counter &+ 1, nonce: generator.next()).controlValue
+        if report.isNew { try Self.commit(checkpoint!, to: base) }
         var replay = Replay(checkpoint: checkpoint!)
         let log = try onDisk { () throws(DiskError) in try LogReader(disk: disk) }
         let keepFrom = try replay.indexDrained(of: log, cap: configuration.logCapBytes)
@@ -43,6 +46,7 @@ extension Store {
             replay.logIndex = LogIndex()
             report.droppedDamage = damage
         } else {
+            if !report.isNew { try Self.count(checkpoint!, in: base) }
             try onDisk { () throws(DiskError) in try log.prepare(for: end, keepFrom: keepFrom) }
         }
         (report.replayedRecords, report.tornBytes) = (replay.records, end.damage == nil ? end.tornBytes : 0)
@@ -58,17 +62,27 @@ extension Store {
         return (store, report)
     }
 
-    /// Makes the identity of a new store durable before anything else is.
-    private static func create(_ disk: any Disk, _ base: any Base, _ identity: Identity) throws(StoreError) -> Checkpoint {
+    /// The first checkpoint of a new store.
+    private static func checkpoint(of disk: any Disk, _ identity: Identity) throws(StoreError) -> Checkpoint {
         let names = try onDisk { () throws(DiskError) in try disk.fileNames() }
         guard names.allSatisfy({ SegmentHeader.position(fromFileName: $0) == nil }) else {
             throw .foreign(reason: "the data folder has a log but no LMDB file that goes with it")
         }
-        let checkpoint = Checkpoint(identity: identity)
+        return Checkpoint(identity: identity)
+    }
+
+    /// Makes the start durable, before anybody can hear of this process.
+    ///
+    /// A full disk does not keep a node from serving reads. The next start has the same count then: as peers know this one, it is taken for a copy's, and
+    /// costs the store its replica id, as a copy's would.
+    private static func count(_ checkpoint: Checkpoint, in base: any Base) throws(StoreError) {
+        do throws(StoreError) { try Self.commit(checkpoint, to: base) } catch { guard case .baseFull = error else { throw error } }
+    }
+
+    private static func commit(_ checkpoint: Checkpoint, to base: any Base) throws(StoreError) {
         let writer = base.makeWriter()
         try writer.begin()
         try writer.commit(checkpoint)
-        return checkpoint
     }
 }
 
@@ -125,8 +139,9 @@ private struct Replay {
                 return self.apply(record, frame, place.batch)
             }
         case .control:
-            if let (key, value) = ControlRecord.read(frame) {
+            if let (key, value) = ControlRecord.read(frame), key != .start {
                 self.checkpoint.control[key] = value.isEmpty ? nil : value
+                if key == .replica, let change = ReplicaChange(controlValue: value) { self.checkpoint.identity.replica = change.new }
                 return
             }
         case .seen:
@@ -153,6 +168,7 @@ private struct Replay {
     /// Stores everything in the base, under a new replica id and behind a log that will be put aside.
     mutating func moveToBase(_ base: any Base, head: LogPosition, newReplica: ReplicaID) throws(StoreError) {
         try self.dropSuperseded(by: base)
+        self.checkpoint.control[.replica] = ReplicaChange(new: newReplica, old: self.checkpoint.identity.replica).controlValue
         self.checkpoint.identity.replica = newReplica
         self.checkpoint.position = head
         var drain = Drain(DrainJob(table: self.table, checkpoint: self.checkpoint, progress: DrainProgress()), into: base.makeWriter())

@@ -52,6 +52,12 @@ package struct Seen: Sendable {
         return isKnown ? self.entries[index].watermark : 0
     }
 
+    /// The greatest sequence number of the replica that has been seen; 0 where none has.
+    package func greatest(of replica: ReplicaID) -> UInt64 {
+        let (index, isKnown) = self.position(of: replica)
+        return isKnown ? self.entries[index].runs.last?.upperBound ?? self.entries[index].watermark : 0
+    }
+
     /// Whether the dot has been seen (and not been forgotten).
     package func covers(_ dot: Dot) -> Bool {
         let (index, isKnown) = self.position(of: dot.replica)

@@ -17,6 +17,23 @@ struct Stranger {
         return Array(bytes[23..<39])  // Behind length 4, type 1, magic 8, versions 2, features 8.
     }
 
+    /// Has the node let it in, and returns the roster that it is given.
+    func heardRoster() throws -> [UInt8] {
+        self.say(Self.hello(cluster: Self.noCluster))
+        var bytes: [UInt8] = []
+        while true {
+            bytes += try self.socket.receive()
+            var rest = bytes[...]
+            while rest.count >= 5 {
+                let length = rest.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+                guard rest.count >= 4 + length else { break }
+                let frame = rest.dropFirst(4).prefix(length)
+                rest = rest.dropFirst(4 + length)
+                if frame.first == 3 { return Array(frame.dropFirst(1 + 192)) }  // Behind type and digest key.
+            }
+        }
+    }
+
     /// Sends as much as the node takes: it may close at any byte.
     ///
     /// - Returns: false where it has closed.
@@ -33,16 +50,21 @@ struct Stranger {
         return Self.frame(1, payload + [0, 0, 0])
     }
 
+    static func introduction(_ roster: [UInt8]) -> [UInt8] {
+        Self.frame(9, Self.bytes(UInt64(0)) + Self.bytes(UInt64(0)) + Self.bytes(UInt64(0)) + Self.bytes(UInt32(roster.count)) + roster + [0])
+    }
+
     private static func bytes(_ number: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: number.littleEndian) { Array($0) } }
 
     // MARK: Noise
 
     /// A stream that no node sends, of one of several kinds: from plain noise to what is well formed but for its innermost bytes.
-    static func noise(cluster: [UInt8], using generator: inout SplitMix64) -> [UInt8] {
+    static func noise(cluster: [UInt8], roster: [UInt8], using generator: inout SplitMix64) -> [UInt8] {
+        let greeting = Self.hello(cluster: cluster) + Self.introduction(roster)
         switch Int.random(in: 0..<6, using: &generator) {
         case 0: return Self.random(1...4_096, &generator)
         case 1: return (0..<5).flatMap { _ in Self.randomFrame(&generator) }
-        case 2: return Self.hello(cluster: cluster) + (0..<20).flatMap { _ in Self.randomFrame(&generator) }
+        case 2: return greeting + (0..<20).flatMap { _ in Self.randomFrame(&generator) }
         case 3: return Self.hello(cluster: Self.noCluster) + (0..<20).flatMap { _ in Self.randomFrame(&generator) }
         case 4:
             var hello = Self.hello(cluster: cluster)
@@ -51,11 +73,11 @@ struct Stranger {
         default:
             // One frame of a kind that a member may send, again and again with other contents: the likeliest to get far.
             let type = Self.types.randomElement(using: &generator)!
-            return Self.hello(cluster: cluster) + (0..<20).flatMap { _ in Self.frame(type, Self.sensible(type, &generator)) }
+            return greeting + (0..<20).flatMap { _ in Self.frame(type, Self.sensible(type, &generator)) }
         }
     }
 
-    private static let types: [UInt8] = Array(1...8) + Array(16...29) + [40, 41]
+    private static let types: [UInt8] = Array(1...12) + Array(16...30) + Array(32...34) + [40, 41]
 
     private static func randomFrame(_ generator: inout SplitMix64) -> [UInt8] {
         let type = Bool.random(using: &generator) ? Self.types.randomElement(using: &generator)! : .random(in: .min ... .max, using: &generator)

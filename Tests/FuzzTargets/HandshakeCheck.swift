@@ -55,7 +55,8 @@ enum HandshakeCheck {
     /// Nothing that the node held is gone or older, and its digest is that of its entries.
     private static func checkStore(_ node: LoneNode) throws {
         let store = node.replica.store
-        let id = store.identity.replica
+        // It may have taken another since: whoever connects may say what shows that its store is an older copy.
+        let id = store.formerReplica ?? store.identity.replica
         for key in node.part.keys.map(Array.init) ?? [] {
             let stamp = try withUnsafeBytes(of: key) { bytes -> Stamp? in
                 guard case .record(let record, _, _) = try store.find(store.token(of: bytes), key: bytes) else { return nil }
@@ -75,15 +76,12 @@ enum HandshakeCheck {
 // MARK: What the messages carry
 
 extension HandshakeCheck {
-    /// Offers, members and tables of members: what reads has one encoding, the one that was read.
+    /// Offers, members and rosters: what reads has one encoding, the one that was read.
     private static func checkDecoders(_ input: UnsafeRawBufferPointer) throws {
         try Pieces.withExactCopy(input) { bytes in
             try self.check(bytes, "offer", { try Offer(decoding: $0) }) { $0.encode(into: &$1) }
             try self.check(bytes, "member", { try Member(decoding: $0) }) { $0.encode(into: &$1) }
-            let name = try MemberName("own")
-            try self.check(bytes, "table", { try MemberTable(decoding: $0, ownReplica: ReplicaID(high: 0, low: 1), ownName: name) }) {
-                $0.encode(into: &$1)
-            }
+            try self.check(bytes, "roster", { try Roster(decoding: $0) }) { $0.encode(into: &$1) }
             try self.check(bytes, "seen", { try Seen(decoding: $0) }) { $0.encode(into: &$1) }
         }
     }

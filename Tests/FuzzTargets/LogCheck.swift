@@ -62,7 +62,7 @@ enum LogCheck {
             _ = try store.fold(budget: .max)
             (self.seen, self.greatestStamp, self.head) = (store.seen, store.greatestStamp, store.head)
             (self.digest, self.liveKeys) = (store.foldedDigest, store.liveKeys)
-            self.control = ControlKey.allCases.map { store.control($0) }
+            self.control = ControlKey.allCases.filter { $0 != .start }.map { store.control($0) }
         }
     }
 

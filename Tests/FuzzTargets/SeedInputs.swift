@@ -66,12 +66,16 @@ extension FuzzTarget {
 
     private static func messages() throws -> [(String, PeerMessage)] {
         let hello = Hello(
-            cluster: LoneNode.cluster, replica: ReplicaID(high: 3, low: 4), nonce: 5, generation: 6, expected: 3, isEmpty: true, name: "n1",
+            cluster: LoneNode.cluster, replica: ReplicaID(high: 3, low: 4), start: Start(counter: 5, nonce: 6), expected: 3, isEmpty: true,
+            name: "n1",
             host: "127.0.0.1", port: 7_380)
         let summary = Summary(part: .answer, root: Digest(entries: 1, sum: 2), seenHash: 3, membersHash: 4, seen: Self.seen, isComplete: true)
         let named: [(String, PeerMessage)] = [
-            ("hello", .hello(hello)), ("refuse", .refuse("the name n2 is taken")), ("welcome", .welcome(digestKey: LoneNode.digestKey.bytes)),
-            ("offer", .offer(Self.offer)), ("answer", .answer(Self.offer)), ("summary", .summary(summary)), ("members", .members(try Self.table())),
+            ("hello", .hello(hello)), ("refuse", .refuse("the name n2 is taken")),
+            ("welcome", .welcome(digestKey: LoneNode.digestKey.bytes, roster: try Self.roster())),
+            ("offer", .offer(Self.offer)), ("answer", .answer(Self.offer)), ("summary", .summary(summary)), ("roster", .roster(try Self.roster())),
+            ("introduction", .introduction(Introduction(start: hello.start, sequence: 9, announced: Self.seen, roster: try Self.roster()))),
+            ("ping", .ping(1)), ("pong", .pong(1)), ("twin", .twin(nonce: 6)),
             ("push", .push(Push(hops: 1, named: [ReplicaID(high: 1, low: 2)], records: [1, 2, 3]))),
         ]
         return named + Self.sessions().map { ("session-\($0)", .session(number: 7, sequence: 0, $1)) }
@@ -101,15 +105,17 @@ extension FuzzTarget {
         return bytes
     }()
 
-    private static func table() throws -> [UInt8] {
-        var table = MemberTable(ownReplica: ReplicaID(high: 0, low: 1), ownName: try MemberName("own"))
+    private static func roster() throws -> [UInt8] {
+        var roster = Roster(founders: [ReplicaID(high: 0, low: 1)])
         for low: UInt64 in 2...4 {
             let address = low == 3 ? nil : try PeerAddress(host: "host\(low).example.org", port: 7_380)
-            _ = try table.learn(Member(replica: ReplicaID(high: 0, low: low), name: try MemberName("n\(low)"), address: address)) { _ in true }
+            let member = Member(
+                replica: ReplicaID(high: 0, low: low), name: try MemberName("n\(low)"), address: address, start: Start(counter: low, nonce: 1))
+            _ = try roster.admit(member) { _ in true }
         }
-        var bytes: [UInt8] = []
-        table.encode(into: &bytes)
-        return bytes
+        _ = roster.retire(ReplicaID(high: 0, low: 2), as: .removed)
+        try roster.set("identity.patience", to: "500", by: ReplicaID(high: 0, low: 4))
+        return roster.encoded
     }
 }
 
@@ -118,11 +124,12 @@ extension FuzzTarget {
 extension FuzzTarget {
     private static func encodings() throws -> [SeedInput] {
         var (member, seen): ([UInt8], [UInt8]) = ([], [])
-        Member(replica: ReplicaID(high: 0, low: 2), name: try MemberName("n2"), address: try PeerAddress(host: "::1", port: 1)).encode(into: &member)
+        let address = try PeerAddress(host: "::1", port: 1)
+        Member(replica: ReplicaID(high: 0, low: 2), name: try MemberName("n2"), address: address, start: .none).encode(into: &member)
         Self.seen.encode(into: &seen)
         return [
             SeedInput(name: "bare-offer", bytes: Self.offer), SeedInput(name: "bare-member", bytes: member),
-            SeedInput(name: "bare-table", bytes: try self.table()), SeedInput(name: "bare-seen", bytes: seen),
+            SeedInput(name: "bare-roster", bytes: try self.roster()), SeedInput(name: "bare-seen", bytes: seen),
         ]
     }
 

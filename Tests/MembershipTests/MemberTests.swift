@@ -16,7 +16,8 @@ func randomMember(using generator: inout SplitMix64) -> Member {
     let address =
         Bool.random(using: &generator)
         ? try! PeerAddress(host: text("az09.-:%_~!", upTo: 255), port: .random(in: 1 ... .max, using: &generator)) : nil
-    return Member(replica: ReplicaID(using: &generator), name: name, address: address)
+    let start = Start(counter: generator.next() % 3, nonce: generator.next() % 3)
+    return Member(replica: ReplicaID(using: &generator), name: name, address: address, start: start)
 }
 
 @Suite struct PeerAddressTests {
@@ -65,9 +66,9 @@ func randomMember(using generator: inout SplitMix64) -> Member {
     }
 
     @Test func `the encoding of a member is the documented one`() throws {
-        let id = bigEndian(UInt64(7)) + bigEndian(UInt64(0))
-        #expect(encoded(try member(7, "n7", address("h", 0x1234))) == id + [2] + Array("n7".utf8) + [1] + Array("h".utf8) + [0x12, 0x34])
-        #expect(encoded(try member(7, "n7")) == id + [2] + Array("n7".utf8) + [0])
+        let id = bigEndian(UInt64(7)) + bigEndian(UInt64(0)) + bigEndian(UInt64(1)) + bigEndian(UInt64(9))
+        #expect(encoded(try member(7, "n7", address("h", 0x1234), nonce: 9)) == id + [2] + Array("n7".utf8) + [1] + Array("h".utf8) + [0x12, 0x34])
+        #expect(encoded(try member(7, "n7", nonce: 9)) == id + [2] + Array("n7".utf8) + [0])
     }
 
     @Test(arguments: 0..<100 as Range<UInt64>)
@@ -75,7 +76,7 @@ func randomMember(using generator: inout SplitMix64) -> Member {
         var generator = SplitMix64(seed: seed)
         let member = randomMember(using: &generator)
         let bytes = encoded(member)
-        #expect(bytes.count <= 339)
+        #expect(bytes.count <= 355)
         #expect(try decoded(bytes) == member)
         for count in 0..<bytes.count { #expect(throws: MalformedMembership.truncated) { try decoded(Array(bytes[..<count])) } }
         #expect(throws: MalformedMembership.trailingBytes(count: 1)) { try decoded(bytes + [0]) }
@@ -92,7 +93,7 @@ func randomMember(using generator: inout SplitMix64) -> Member {
     }
 
     @Test func `a name or host that is no UTF-8, and port 0, are refused`() {
-        let id = [UInt8](repeating: 1, count: 16)
+        let id = [UInt8](repeating: 1, count: 32)
         #expect(throws: MalformedMembership.nameByte(0xef)) { try decoded(id + [1, 0xff, 0]) }
         #expect(throws: MalformedMembership.nameLength(0)) { try decoded(id + [0, 0]) }
         #expect(throws: MalformedMembership.hostByte(0xef)) { try decoded(id + [1, 0x61, 1, 0xff, 0, 1]) }

@@ -10,8 +10,9 @@ func offer(_ members: [UInt64], seed: UInt64 = 1) -> Offer {
     return Offer(cluster: ClusterID(using: &generator), digestKey: DigestKey(using: &generator), members: members.map(replica))
 }
 
-func member(_ number: UInt64, _ name: String, _ address: PeerAddress? = nil) throws -> Member {
-    Member(replica: replica(number), name: try MemberName(name), address: address)
+/// A member as it describes itself at its first start, or a later one.
+func member(_ number: UInt64, _ name: String, _ address: PeerAddress? = nil, start: UInt64 = 1, nonce: UInt64 = 1) throws -> Member {
+    Member(replica: replica(number), name: try MemberName(name), address: address, start: Start(counter: start, nonce: nonce))
 }
 
 func address(_ host: String, _ port: UInt16 = 7_380) -> PeerAddress { try! PeerAddress(host: host, port: port) }
@@ -33,12 +34,6 @@ func encoded(_ offer: Offer) -> [UInt8] {
 func encoded(_ member: Member) -> [UInt8] {
     var bytes: [UInt8] = []
     member.encode(into: &bytes)
-    return bytes
-}
-
-func encoded(_ table: MemberTable) -> [UInt8] {
-    var bytes: [UInt8] = []
-    table.encode(into: &bytes)
     return bytes
 }
 

@@ -43,7 +43,7 @@ import Testing
         for count in [limit - 1, limit, limit + 1, 2 * limit, 1 << 20] {
             var bytes: [UInt8] = []
             PeerWire.append(.session(number: 3, sequence: 9, .records([UInt8](repeating: 7, count: count))), to: &bytes)
-            PeerWire.append(.members([UInt8](repeating: 8, count: count)), to: &bytes)
+            PeerWire.append(.roster([UInt8](repeating: 8, count: count)), to: &bytes)
             PeerWire.append(.push(Push(hops: 0, named: [ReplicaID(high: 1, low: 1)], records: [UInt8](repeating: 9, count: count))), to: &bytes)
             #expect(self.recordBytes(in: bytes, piece: { _ in 1_000 }, using: &random) == 2 * count)
         }

@@ -68,7 +68,7 @@ struct PeerWireTests {
     @Test("of the greatest length are read")
     func greatestLength() throws {
         var bytes: [UInt8] = []
-        PeerWire.append(.members([UInt8](repeating: 1, count: PeerWire.maximumFrameBytes - 1)), to: &bytes)
+        PeerWire.append(.roster([UInt8](repeating: 1, count: PeerWire.maximumFrameBytes - 1)), to: &bytes)
         #expect(bytes.count == PeerWire.lengthByteCount + PeerWire.maximumFrameBytes)
         #expect(try Self.read(bytes).count == 1)
     }
@@ -100,7 +100,7 @@ struct PeerWireTests {
         func frame(_ type: FrameType, _ count: Int) -> [UInt8] {
             var bytes: [UInt8] = []
             bytes.append(UInt32(count + 1))
-            return bytes + [type.rawValue] + [UInt8](repeating: FrameType.members.rawValue, count: count)
+            return bytes + [type.rawValue] + [UInt8](repeating: FrameType.roster.rawValue, count: count)
         }
         let whole = PeerWire.maximumFrameBytes - 1
         let count = PeerWire.maximumMessageBytes / whole
@@ -119,7 +119,7 @@ struct PeerWireTests {
         try Self.drain(&exact, &reader, &read)
         #expect(read.count == 1)
         #expect(throws: PeerWireError.misplacedPart) { try Self.read(frame(.part, 0)) }
-        #expect(throws: PeerWireError.misplacedPart) { try Self.read(frame(.part, 5) + frame(.members, 5)) }
+        #expect(throws: PeerWireError.misplacedPart) { try Self.read(frame(.part, 5) + frame(.roster, 5)) }
         #expect(throws: PeerWireError.misplacedPart) { try Self.read([2, 0, 0, 0, FrameType.lastPart.rawValue, FrameType.part.rawValue]) }
     }
 
@@ -194,22 +194,26 @@ struct PeerWireTests {
 /// Draws any message that a node can send.
 enum MessageDrawing {
     static let hello = Hello(
-        cluster: ClusterID(high: 1, low: 2), replica: ReplicaID(high: 3, low: 4), nonce: 5, generation: 6, expected: 3, isEmpty: true, name: "n1",
+        cluster: ClusterID(high: 1, low: 2), replica: ReplicaID(high: 3, low: 4), start: Start(counter: 5, nonce: 6), expected: 3, isEmpty: true,
+        name: "n1",
         host: "127.0.0.1", port: 7_380)
 
     static func message(using random: inout SplitMix64) -> PeerMessage {
         func bytes(_ limit: Int, _ random: inout SplitMix64) -> [UInt8] {
             (0..<Int.random(in: 1...limit, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
         }
-        switch random.next() % 12 {
+        switch random.next() % 13 {
         case 0:
             var hello = Self.hello
-            (hello.nonce, hello.host, hello.isEmpty) = (random.next(), Bool.random(using: &random) ? nil : "example.org", Bool.random(using: &random))
+            hello.start = Start(counter: random.next(), nonce: random.next())
+            (hello.host, hello.isEmpty) = (Bool.random(using: &random) ? nil : "example.org", Bool.random(using: &random))
             return .hello(hello)
         case 1: return .refuse("the name n2 is taken")
-        case 2: return .welcome(digestKey: (0..<DigestKey.byteCount).map { _ in UInt8.random(in: 0...255, using: &random) })
+        case 2:
+            let digestKey = (0..<DigestKey.byteCount).map { _ in UInt8.random(in: 0...255, using: &random) }
+            return .welcome(digestKey: digestKey, roster: bytes(300, &random))
         case 3: return Bool.random(using: &random) ? .offer(bytes(300, &random)) : .answer(bytes(300, &random))
-        case 4: return .members(bytes(500, &random))
+        case 4: return .roster(bytes(500, &random))
         case 5:
             let named = Set((0..<random.next() % 5).map { _ in ReplicaID(using: &random) }).sorted()
             return .push(Push(hops: UInt8.random(in: 0...255, using: &random), named: named, records: bytes(2_000, &random)))
@@ -218,6 +222,12 @@ enum MessageDrawing {
                 part: .closing, root: Bool.random(using: &random) ? digest(&random) : nil, seenHash: random.next(), membersHash: random.next(),
                 seen: Bool.random(using: &random) ? seen(&random) : nil, isComplete: Bool.random(using: &random))
             return .summary(summary)
+        case 8:
+            let start = Start(counter: random.next(), nonce: random.next())
+            return .introduction(
+                Introduction(
+                    start: start, sequence: random.next(), announced: Bool.random(using: &random) ? seen(&random) : nil, roster: bytes(500, &random)))
+        case 9: return [.ping(random.next()), .pong(random.next()), .twin(nonce: random.next())].randomElement(using: &random)!
         case 7: return .catchUp(number: UInt16.random(in: 0...UInt16.max, using: &random), self.catchUp(using: &random))
         default:
             let (number, sequence) = (UInt16.random(in: 0...UInt16.max, using: &random), UInt16.random(in: 0...UInt16.max, using: &random))

@@ -25,7 +25,7 @@ import Versioning
         }
         #expect(met.applied > 500 && met.superseded > 200 && met.known > 200 && met.refused > 50 && met.restarts > 50 && met.drains > 100, "\(met)")
         #expect(met.restartsInDrain > 20, "\(met)")
-        #expect(met.answered > 100 && met.notHeld > 300 && met.sweeps > 30, "\(met)")
+        #expect(met.answered > 100 && met.notHeld > 300 && met.sweeps > 30 && met.replicaChanges > 100, "\(met)")
     }
 }
 
@@ -43,6 +43,7 @@ struct MergeHistory {
         var answered = 0
         var notHeld = 0
         var sweeps = 0
+        var replicaChanges = 0
 
         mutating func add(_ other: Met) {
             self.applied += other.applied
@@ -55,6 +56,7 @@ struct MergeHistory {
             self.answered += other.answered
             self.notHeld += other.notHeld
             self.sweeps += other.sweeps
+            self.replicaChanges += other.replicaChanges
         }
     }
 
@@ -63,7 +65,12 @@ struct MergeHistory {
         var entries: [[UInt8]: [UInt8]] = [:]
         var seen = Seen()
         var control: [ControlKey: [UInt8]] = [:]
+        /// Nil until the store has taken another id than its first.
+        var replica: ReplicaID?
     }
+
+    /// Those that mean nothing to the store.
+    private static let controlKeys: [ControlKey] = [.members, .founding, .joining]
 
     var random: SplitMix64
     private(set) var disk = SimulatedDisk()
@@ -82,6 +89,8 @@ struct MergeHistory {
     /// What the members have announced, by which the store keeps its log.
     private var announced: [Seen?] = [nil]
     private let configuration: StoreConfiguration
+    private let firstReplica: ReplicaID
+    private var starts: UInt64 = 1
 
     init(seed: UInt64) throws {
         self.random = SplitMix64(seed: seed)
@@ -91,6 +100,7 @@ struct MergeHistory {
         configuration.logCapBytes = [2_000, 1 << 30].randomElement(using: &self.random)!
         self.configuration = configuration
         self.store = try Store.open(disk: self.disk, base: self.base, configuration: configuration, using: &self.random).store
+        self.firstReplica = self.store.identity.replica
         self.writer = LogWriter(disk: self.disk, head: self.store.head)
         self.clock = HybridLogicalClock(replica: self.store.identity.replica, startingAt: self.store.greatestStamp)
         self.keepLog()
@@ -121,7 +131,8 @@ struct MergeHistory {
         case 0..<20: try self.put()
         case 20..<55: try self.merge()
         case 55..<60: self.join()
-        case 60..<63: self.setControl()
+        case 60..<62: self.setControl()
+        case 62..<63: self.changeReplica()
         case 63..<75: try self.commit()
         case 75..<88: for _ in 0..<self.random.next() % 5 { try self.stepDrain() }
         case 88..<91: _ = try self.store.fold(budget: 3)
@@ -185,10 +196,24 @@ struct MergeHistory {
     }
 
     private mutating func setControl() {
-        let key = ControlKey.allCases.randomElement(using: &self.random)!
+        let key = Self.controlKeys.randomElement(using: &self.random)!
         let value = (0..<self.random.next() % 50).map { UInt8(truncatingIfNeeded: $0) }
         self.store.setControl(key, value)
         self.model.control[key] = value.isEmpty ? nil : value
+    }
+
+    private mutating func changeReplica() {
+        let (old, new) = (self.store.identity.replica, ReplicaID(using: &self.random))
+        self.store.changeReplica(to: new)
+        #expect(self.store.formerReplica == old)
+        self.model.replica = new
+        self.resumeClock()
+        self.met.replicaChanges += 1
+    }
+
+    private mutating func resumeClock() {
+        let greatest = max(self.clock.latest, self.store.greatestStamp)
+        self.clock = HybridLogicalClock(replica: self.store.identity.replica, startingAt: greatest)
     }
 
     private mutating func commit() throws {
@@ -250,8 +275,10 @@ struct MergeHistory {
             self.join()
             self.setControl()
         }
+        if Bool.random(using: &self.random) { self.changeReplica() }
         self.disk.plan(DiskFaults(freeBytes: 20))
         try self.commit()
+        self.resumeClock()
         self.disk.plan(DiskFaults())
         try self.check()
     }
@@ -264,6 +291,8 @@ struct MergeHistory {
         if Bool.random(using: &self.random) { self.disk = self.disk.crash(using: &self.random) }
         self.base = MemoryBase(self.base.contents)
         self.store = try Store.open(disk: self.disk, base: self.base, configuration: self.configuration, using: &self.random).store
+        self.starts += 1
+        #expect(self.store.start.counter == self.starts)
         self.writer = LogWriter(disk: self.disk, head: self.store.head)
         self.clock = HybridLogicalClock(replica: self.store.identity.replica, startingAt: self.store.greatestStamp)
         self.keepLog()
@@ -295,7 +324,8 @@ struct MergeHistory {
         }
         #expect(found == self.model.entries)
         #expect(self.store.seen == self.model.seen)
-        #expect(ControlKey.allCases.allSatisfy { self.store.control($0) == self.model.control[$0] })
+        #expect(self.store.identity.replica == self.model.replica ?? self.firstReplica)
+        #expect(Self.controlKeys.allSatisfy { self.store.control($0) == self.model.control[$0] })
         guard try self.store.fold(budget: .max) else { return }
         let key = self.store.identity.digestKey
         let digest = self.model.entries.values.reduce(into: Digest.empty) { digest, frame in

@@ -1,0 +1,173 @@
+import Basics
+import Membership
+import RESP
+import Storage
+import Versioning
+
+/// HEARSAY LEAVE, REMOVE and SETTING: what an operator decides about the cluster.
+extension Replica {
+    // MARK: REMOVE
+
+    /// Takes a member that will not come back off the list.
+    func removeMember(_ call: Call, _ writer: inout ReplyWriter) -> LogPosition {
+        guard let member = self.namedMember(call.arguments[2], &writer) else { return 0 }
+        guard self.peers!.link(to: member.replica) == nil else {
+            self.statistics.errors += 1
+            writer.error("ERR", "\(member.name) is up and linked: let it go by HEARSAY LEAVE there, or stop it first")
+            return 0
+        }
+        let before = self.peers!.table.roster
+        // The roster has it as active: it was found there.
+        _ = try? self.peers!.table.change { $0.retire(member.replica, as: .removed) }
+        self.rosterChanged(from: before, at: call.moment.now)
+        writer.ok()
+        return self.store.appliedPosition
+    }
+
+    // MARK: LEAVE
+
+    func beginLeave(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
+        let problem: String
+        if self.peers == nil || self.peers!.table.members.isEmpty {
+            problem = "this node is the only member"
+        } else if self.peers!.leave != nil {
+            problem = "this node is leaving already"
+        } else if self.peers!.linked.isEmpty {
+            problem = "no other member is linked: nobody could be told, or given what only this node has"
+        } else {
+            let leave = LeaveJob(deadline: call.moment.now + LeaveJob.patience)
+            self.peers!.leave = leave
+            return .job(Job(leave: leave))
+        }
+        self.statistics.errors += 1
+        writer.error("ERR", problem)
+        return .answered(dependsOn: 0)
+    }
+
+    /// Takes no more writes, waits until every linked member has all that this node has, leaves, and waits until one of them knows.
+    func advance(_ leave: LeaveJob, at moment: Moment, _ writer: inout ReplyWriter) -> JobProgress {
+        guard self.peers!.leave === leave else { return self.answerError("ERR this node could not leave", &writer) }
+        guard leave.hasLeft else {
+            if self.hasHandedOver {
+                self.retireOurselves(leave, at: moment.now)
+            } else if self.peers!.linked.isEmpty || moment.now >= leave.deadline {
+                self.peers!.leave = nil
+                return self.answerError("ERR the linked members do not have all that this node has yet; it stays", &writer)
+            } else if moment.now >= leave.askAt {
+                leave.askAt = moment.now + self.peers!.rounds.leastInterval
+                for link in self.peers!.links where link.isReady { link.owesSummary = true }
+            }
+            return .blocked
+        }
+        let isKnown = self.peers!.links.contains { $0.hasIntroduced && self.isCurrent($0) }
+        guard isKnown || moment.now >= leave.deadline else { return .blocked }
+        self.peers!.leave = nil
+        if let exclusion { self.exclude(exclusion) }
+        guard isKnown else {
+            return self.answerError(
+                "ERR this node has left, but nobody has confirmed it: see HEARSAY MEMBERS elsewhere, and REMOVE it there", &writer)
+        }
+        writer.ok()
+        return .finished(dependsOn: self.store.appliedPosition)
+    }
+
+    private func answerError(_ text: StaticString, _ writer: inout ReplyWriter) -> JobProgress {
+        self.statistics.errors += 1
+        writer.error(text)
+        return .finished(dependsOn: 0)
+    }
+
+    private var hasHandedOver: Bool {
+        let linked = self.peers!.linked
+        guard !linked.isEmpty, self.store.synced > self.store.appliedPosition else { return false }
+        return linked.allSatisfy { self.peers!.relation(to: $0)?.announced?.covers(all: self.store.seen) ?? false }
+    }
+
+    private func retireOurselves(_ leave: LeaveJob, at now: Instant) {
+        let before = self.peers!.table.roster
+        _ = try? self.peers!.table.change { $0.retire(self.store.identity.replica, as: .left) }
+        self.rosterChanged(from: before, at: now)
+        leave.hasLeft = true
+    }
+
+    // MARK: SETTING
+
+    func setting(_ call: Call, _ writer: inout ReplyWriter) -> LogPosition {
+        guard let peers = self.peers else {
+            self.answerNoPeers(&writer)
+            return 0
+        }
+        guard call.arguments.count > 2 else {
+            writer.map(count: ClusterSetting.allCases.count)
+            for setting in ClusterSetting.allCases {
+                writer.bulk(setting.rawValue)
+                writer.bulk(setting.text(in: peers.table.roster))
+            }
+            return 0
+        }
+        guard let setting = ClusterSetting(rawValue: call.arguments[2].text.lowercased()) else {
+            self.statistics.errors += 1
+            writer.error("ERR", "no such setting; HEARSAY SETTING lists them")
+            return 0
+        }
+        guard call.arguments.count > 3 else {
+            writer.bulk(setting.text(in: peers.table.roster))
+            return 0
+        }
+        return self.change(setting, to: call.arguments[3], at: call.moment.now, &writer)
+    }
+
+    private func change(_ setting: ClusterSetting, to value: Bytes, at now: Instant, _ writer: inout ReplyWriter) -> LogPosition {
+        let (before, own) = (self.peers!.table.roster, self.store.identity.replica)
+        var problem = self.store.isFounded ? setting.problem(with: value) : "this node belongs to no cluster yet"
+        if problem == nil {
+            do throws(RosterRefusal) {
+                try self.peers!.table.change { roster throws(RosterRefusal) in try roster.set(setting.rawValue, to: value.text, by: own) }
+            } catch { problem = "\(error)" }
+        }
+        if let problem {
+            self.statistics.errors += 1
+            writer.error("ERR", problem)
+            return 0
+        }
+        self.rosterChanged(from: before, at: now)
+        writer.ok()
+        return self.store.appliedPosition
+    }
+}
+
+/// LEAVE on its way.
+final class LeaveJob {
+    /// So long the others may take to get what only this node has, and to confirm that it has left.
+    static let patience = Duration.seconds(60)
+
+    let deadline: Instant
+    var askAt = Instant(nanoseconds: 0)
+    var hasLeft = false
+
+    init(deadline: Instant) { self.deadline = deadline }
+}
+
+/// The settings that all members share. Each is a whole number.
+enum ClusterSetting: String, CaseIterable {
+    /// How long a node that has started waits for all others to say that its store is the newest copy, in milliseconds, before it takes a new id.
+    case identityPatience = "identity.patience"
+
+    private var range: ClosedRange<Int64> { 0...600_000 }
+    private var standard: Int64 { 2_000 }
+
+    func value(in roster: Roster) -> Int64 {
+        // What a later program may have stored counts as nothing.
+        roster.setting(self.rawValue).flatMap { Int64($0.value) }.flatMap { self.range.contains($0) ? $0 : nil } ?? self.standard
+    }
+
+    func text(in roster: Roster) -> String { "\(self.value(in: roster))" }
+
+    func duration(in roster: Roster) -> Duration { .milliseconds(self.value(in: roster)) }
+
+    /// What is wrong with a value; nil where nothing is.
+    func problem(with value: Bytes) -> String? {
+        guard let number = value.integer() else { return "value is not an integer or out of range" }
+        return self.range.contains(number) ? nil : "\(self.rawValue) takes a number from \(self.range.lowerBound) to \(self.range.upperBound)"
+    }
+}
