@@ -58,8 +58,8 @@ package final class CuttingProxy: Sendable {
         try await self.loop.submit { self.state.value.heal(delay: delay) }.get()
     }
 
-    /// Lets connections through from now on as far as the first frame of each side, so that the nodes greet each other, and holds all else until
-    /// `release`.
+    /// Lets connections through from now on as far as the first frames of each side, so that the nodes greet each other, and holds all else
+    /// until `release`.
     package func healGreetings() async throws {
         try await self.loop.submit { self.state.value.heal(delay: .zero, isHolding: true) }.get()
     }
@@ -84,7 +84,7 @@ package final class CuttingProxy: Sendable {
 final class ProxyState {
     var destination: Int?
     fileprivate(set) var isCut = true
-    /// Only the first frame of each direction gets through.
+    /// Only the first frames of each direction get through.
     fileprivate(set) var isHolding = false
     fileprivate(set) var delay = TimeAmount.zero
     fileprivate(set) var traffic = PeerTraffic()

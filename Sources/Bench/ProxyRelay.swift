@@ -20,7 +20,7 @@ final class ProxyRelay: ChannelDuplexHandler {
     private var partner: ProxyRelay?
     private var context: ChannelHandlerContext?
     private var meter = FrameMeter()
-    private var greeting = FirstFrame()
+    private var greeting = FirstFrames(PeerWire.greetingFrames)
     /// What came behind the greeting while the proxy held it.
     private var held = ByteBuffer()
     private var queuedBytes = 0
@@ -134,14 +134,29 @@ final class ProxyRelay: ChannelDuplexHandler {
     }
 }
 
-/// Tells the first frame of a stream from what follows.
-struct FirstFrame {
+/// Tells the first frames of a stream from what follows.
+struct FirstFrames {
+    /// Those that are not whole yet.
+    private var count: Int
     private var length: [UInt8] = []
-    /// Bytes of it behind the length that are still to come; nil while the length is not whole.
+    /// Bytes of the first of them behind the length that are still to come; nil while the length is not whole.
     private var rest: Int?
 
-    /// Takes from the front what belongs to the first frame.
+    init(_ count: Int) { self.count = count }
+
+    /// Takes from the front what belongs to them.
     mutating func take(from bytes: inout ByteBuffer) -> ByteBuffer {
+        var taken = ByteBuffer()
+        while self.count > 0, bytes.readableBytes > 0 {
+            var part = self.takeOne(from: &bytes)
+            taken.writeBuffer(&part)
+            guard self.rest == 0 else { continue }
+            (self.count, self.length, self.rest) = (self.count - 1, [], nil)
+        }
+        return taken
+    }
+
+    private mutating func takeOne(from bytes: inout ByteBuffer) -> ByteBuffer {
         var taken = ByteBuffer()
         while self.rest == nil, let byte = bytes.readInteger(as: UInt8.self) {
             self.length.append(byte)

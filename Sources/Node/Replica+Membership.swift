@@ -114,6 +114,7 @@ extension Replica {
         link.theirEpoch = roster.epoch
         if let refusal = self.merge(roster, at: now) { return self.refuse(link, because: refusal) }
         let own = self.peers!.table.roster
+        if own.epoch == roster.epoch { self.peers!.leave?.wasHeard() }
         // It lacks something: where ours has changed all have been told.
         if own != roster, !link.isClosing { self.send(.roster(own.encoded), on: link, dependsOn: self.store.appliedPosition) }
     }

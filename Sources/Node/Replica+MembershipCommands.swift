@@ -59,11 +59,10 @@ extension Replica {
             }
             return .blocked
         }
-        let isKnown = self.peers!.links.contains { $0.hasIntroduced && self.isCurrent($0) }
-        guard isKnown || moment.now >= leave.deadline else { return .blocked }
+        guard leave.isKnown || moment.now >= leave.deadline else { return .blocked }
         self.peers!.leave = nil
         if let exclusion { self.exclude(exclusion) }
-        guard isKnown else {
+        guard leave.isKnown else {
             return self.answerError(
                 "ERR this node has left, but nobody has confirmed it: see HEARSAY MEMBERS elsewhere, and REMOVE it there", &writer)
         }
@@ -144,6 +143,11 @@ final class LeaveJob {
     let deadline: Instant
     var askAt = Instant(nanoseconds: 0)
     var hasLeft = false
+    /// Another member has it in its roster.
+    private(set) var isKnown = false
+
+    /// A member has told the roster that this node has.
+    func wasHeard() { if self.hasLeft { self.isKnown = true } }
 
     init(deadline: Instant) { self.deadline = deadline }
 }

@@ -12,7 +12,10 @@ extension Replica {
         let dropped = peers.relations.reduce(peers.rumors.dropped) { $0 + $1.statistics.pushesDropped }
         let fields = [
             ("node_name", peers.table.ownName.text), ("members", "\(peers.table.members.count + 1)"), ("linked_members", "\(peers.linked.count)"),
-            ("waiting_for", self.loadingReason ?? ""), ("gossip_rounds", "\(counters.rounds)"), ("pushes_received", "\(counters.pushesIn)"),
+            ("epoch", "\(peers.table.roster.epoch.number)"), ("refused_epochs", "\(counters.refusedEpochs)"),
+            ("start", "\(self.store.start.counter)"), ("writes_held_for", "\(peers.identity.unanswered.count)"),
+            ("writes_refused_for", self.writeRefusal ?? ""), ("waiting_for", self.absence?.reason ?? ""), ("gossip_rounds", "\(counters.rounds)"),
+            ("pushes_received", "\(counters.pushesIn)"),
             ("pushed_records_new", "\(counters.hops.reduce(0, +))"), ("pushed_records_known", "\(counters.duplicates)"),
             ("pushes_dropped", "\(dropped)"), ("pushes_not_told_on", "\(peers.rumors.died)"), ("push_hops_p50", "\(counters.hops(share: 0.5))"),
             ("push_hops_p99", "\(counters.hops(share: 0.99))"), ("refused_handshakes", "\(counters.refusedHandshakes)"),
@@ -53,7 +56,9 @@ extension Replica {
     /// A line for each member, and one for each session that runs, for STATUS.
     func peerLines(at now: Instant) -> [String] {
         guard let peers = self.peers else { return [] }
-        var lines = self.loadingReason.map { ["waiting     \($0)"] } ?? []
+        var lines = self.absence.map { ["waiting     \($0.reason)"] } ?? []
+        if let reason = self.writeRefusal { lines.append("attention   writes are refused: \(reason)") }
+        if self.holdsWrites { lines.append("attention   writes wait until \(self.silentMembers) answered whether this store is its newest copy") }
         for member in peers.table.members.sorted(by: { $0.name.text < $1.name.text }) {
             let statistics = peers.relation(to: member.replica)?.statistics
             let isLinked = peers.link(to: member.replica) != nil
@@ -71,6 +76,12 @@ extension Replica {
             lines.append("session     \(Self.progressText(exchange, with: link.peerName ?? "?", at: now))")
         }
         return lines
+    }
+
+    private var silentMembers: String {
+        let silent = self.peers!.identity.unanswered.prefix(3).map { id in self.peers!.table[id].map { "\($0.name)" } ?? "\(id)" }
+        let rest = self.peers!.identity.unanswered.count - silent.count
+        return silent.joined(separator: ", ") + (rest > 0 ? " and \(rest) more have" : silent.count == 1 ? " has" : " have")
     }
 
     private static func progressText(_ asking: Asking, from name: String, at now: Instant) -> String {

@@ -17,6 +17,8 @@ package enum PeerWire {
     /// Type and payload of what a node of the same cluster may say before it is known to be a member: a full roster, and as long a vector.
     package static let maximumIntroductionBytes = 2 << 20
     package static let lengthByteCount = 4
+    /// Each side's first frames on a link between members: hello and introduction.
+    package static let greetingFrames = 2
     static let magic = Array("HEARSAYP".utf8)
 
     /// Appends a message's frame or frames.

@@ -34,7 +34,7 @@ package struct NodeService: Service {
         let peerListener = try await self.listenForPeers(started, group)
         self.logOpening(opened)
         let port = listener.localAddress?.port ?? self.options.port
-        try await started.ready(port: port, peers: self.peerConfiguration(boundTo: peerListener))
+        try await started.ready(port: port, peers: self.peerConfiguration(boundTo: peerListener, isMember: opened.isMember))
         var places: Logger.Metadata = ["listen": "\(self.options.host):\(port)", "data": "\(self.options.folder)"]
         if let peerHost = self.options.peerHost { places["peers"] = "\(peerHost):\(peerListener?.localAddress?.port ?? 0)" }
         self.logger.info("ready", metadata: places)
@@ -57,8 +57,9 @@ package struct NodeService: Service {
     }
 
     /// What peers are told to dial: what was asked for, or where we listen, unless that is every address.
-    private func peerConfiguration(boundTo listener: (any Channel)?) -> PeerConfiguration? {
-        guard self.options.hasPeers else { return nil }
+    private func peerConfiguration(boundTo listener: (any Channel)?, isMember: Bool) -> PeerConfiguration? {
+        // A member stays one whatever flags it is started with: nobody else must be taken for it, nor it for a newer copy.
+        guard self.options.hasPeers || isMember else { return nil }
         var configuration = self.options.peers
         if configuration.advertised == nil, let host = self.options.peerHost, !["0.0.0.0", "::"].contains(host),
             let port = listener?.localAddress?.port
@@ -95,6 +96,8 @@ private struct OpenedNode: @unchecked Sendable {  // The store goes to the loop'
     let store: Store
     let report: OpeningReport
 
+    let isMember: Bool
+
     var identity: Identity { self.store.identity }
 
     static func open(_ options: NodeOptions) throws(StoreError) -> OpenedNode {
@@ -105,7 +108,7 @@ private struct OpenedNode: @unchecked Sendable {  // The store goes to the loop'
         let (store, report) = try Store.open(
             disk: disk, base: base, configuration: options.store, dropsDamagedLog: options.dropsDamagedLog,
             founds: !options.peers.awaitsOthers, using: &generator)
-        return OpenedNode(folder: folder, disk: disk, base: base, store: store, report: report)
+        return OpenedNode(folder: folder, disk: disk, base: base, store: store, report: report, isMember: store.control(.members) != nil)
     }
 }
 

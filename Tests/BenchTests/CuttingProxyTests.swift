@@ -93,11 +93,11 @@ import Testing
         }
     }
 
-    @Test func `held behind its greetings a connection passes the first frame of each side, and the rest once released`() async throws {
+    @Test func `held behind its greetings a connection passes the first frames of each side, and the rest once released`() async throws {
         try await withProxy { proxy, server, loop in
             try await proxy.healGreetings()
             let (near, far) = try await connectedPair(proxy, server, on: loop)
-            let (greeting, rest) = (Self.frame(records: 3), Self.frame(records: 1_000))
+            let (greeting, rest) = (Self.frame(records: 3) + Self.frame(records: 5), Self.frame(records: 1_000))
             near.send(Array(greeting[..<2]))
             #expect(try await far.receive(2) == Array(greeting[..<2]))
             near.send(Array(greeting[2...]) + rest)

@@ -29,7 +29,7 @@ extension ProcessTests {
         /// Has two nodes differ in keys of a prefix, and the first one answer a command before they mend.
         private static func askDifferent(_ cluster: TestCluster, _ prefix: String, _ command: [String]) throws -> Reply {
             try Self.makeDifferent(cluster, prefix)
-            cluster.change([0], [1]) { $0.holdBehindFirstFrame() }
+            cluster.change([0], [1]) { $0.holdBehindGreeting() }
             cluster.heal()
             try cluster.waitUntilLinked()
             let here = try cluster.client(0)

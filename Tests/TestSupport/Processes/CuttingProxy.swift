@@ -47,11 +47,11 @@ package final class CuttingProxy: Sendable {
 
     package func heal() { self.orders.change { $0.isCut = false } }
 
-    /// From now on only the first frame passes in each direction of a connection: a length of four bytes, lowest first, and as many bytes. What
-    /// follows waits until `release`.
-    package func holdBehindFirstFrame() { self.orders.change { $0.holdsBehindFirstFrame = true } }
+    /// From now on only the first two frames pass in each direction of a connection, each a length of four bytes, lowest first, and as many bytes:
+    /// hello and introduction. What follows waits until `release`.
+    package func holdBehindGreeting() { self.orders.change { $0.holdsBehindGreeting = true } }
 
-    package func release() { self.orders.change { $0.holdsBehindFirstFrame = false } }
+    package func release() { self.orders.change { $0.holdsBehindGreeting = false } }
 
     /// The loop on its way to its thread.
     private struct Moved: @unchecked Sendable {  // Nobody else has the loop: it is made for the thread and goes with it.
@@ -67,7 +67,7 @@ private final class Orders: Sendable {
         var isCut = false
         /// A connection goes at the first cut after it was made.
         var cuts = 0
-        var holdsBehindFirstFrame = false
+        var holdsBehindGreeting = false
         var hasEnded = false
     }
 
@@ -115,12 +115,12 @@ private final class ProxyLoop {
                 pollfd(fd: self.orders.wakeNumber, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: self.listener.number, events: Int16(POLLIN), revents: 0),
             ]
-            for relay in self.relays { entries += relay.entries(isHeld: standing.holdsBehindFirstFrame) }
+            for relay in self.relays { entries += relay.entries(isHeld: standing.holdsBehindGreeting) }
             guard poll(&entries, nfds_t(entries.count), -1) > 0 else { continue }
             if entries[0].revents != 0 { self.orders.noteWoken() }
             let now = self.orders.current
             for (index, relay) in self.relays.enumerated() where relay.cuts == now.cuts {
-                relay.move(near: entries[2 + 2 * index].revents, far: entries[3 + 2 * index].revents, isHeld: now.holdsBehindFirstFrame)
+                relay.move(near: entries[2 + 2 * index].revents, far: entries[3 + 2 * index].revents, isHeld: now.holdsBehindGreeting)
             }
             if entries[1].revents != 0 { self.accept(now) }
         }
@@ -187,18 +187,20 @@ private final class Relay {
 private struct Flow {
     private static let roomBytes = 1 << 20
     private static let lengthByteCount = 4
+    private static let greetingFrames = 2
 
     private var waiting: [UInt8] = []
     private var hasEnded = false
     private var passedBytes = 0
-    private var firstFrameBytes: Int?
+    /// Where the frames of the greeting end, as far as their lengths have come.
+    private var frameEnds: [Int] = []
 
     var takesMore: Bool { !self.hasEnded && self.waiting.count < Self.roomBytes }
     var isOver: Bool { self.hasEnded && self.waiting.isEmpty }
 
     func passable(isHeld: Bool) -> Int {
         guard isHeld else { return self.waiting.count }
-        return min(self.waiting.count, max(0, (self.firstFrameBytes ?? 0) - self.passedBytes))
+        return min(self.waiting.count, max(0, (self.frameEnds.last ?? 0) - self.passedBytes))
     }
 
     /// Takes what has come. False where the connection is broken.
@@ -209,9 +211,11 @@ private struct Flow {
         guard count >= 0 else { return errno == EAGAIN }
         if count == 0 { self.hasEnded = true }
         self.waiting += buffer.prefix(count)
-        if self.firstFrameBytes == nil, self.waiting.count >= Self.lengthByteCount {
-            let length = self.waiting.prefix(Self.lengthByteCount).reversed().reduce(0) { $0 << 8 | Int($1) }
-            self.firstFrameBytes = Self.lengthByteCount + length
+        while self.frameEnds.count < Self.greetingFrames {
+            let start = (self.frameEnds.last ?? 0) - self.passedBytes
+            guard start >= 0, self.waiting.count >= start + Self.lengthByteCount else { break }
+            let length = self.waiting[start..<start + Self.lengthByteCount].reversed().reduce(0) { $0 << 8 | Int($1) }
+            self.frameEnds.append((self.frameEnds.last ?? 0) + Self.lengthByteCount + length)
         }
         return true
     }

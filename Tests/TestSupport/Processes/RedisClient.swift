@@ -44,7 +44,9 @@ package final class RedisClient {
     }
 
     /// Sends a command and takes its reply.
-    package func ask(_ words: String...) throws(ProcessFailure) -> Reply {
+    package func ask(_ words: String...) throws(ProcessFailure) -> Reply { try self.ask(words) }
+
+    package func ask(_ words: [String]) throws(ProcessFailure) -> Reply {
         try self.send([words])
         return try self.reply()
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// Real nodes n1, n2, ... on this machine, each reaching the others through proxies that a test can cut.
@@ -6,6 +7,7 @@ import Glibc
 /// cut between two nodes is one, whatever they tell each other.
 package final class TestCluster {
     package let nodes: [NodeProcess]
+    private let flags: [[String]]
     /// By the node that dials, then by the node that is dialled.
     private let doors: [[CuttingProxy]]
     private let nowhere: CuttingProxy
@@ -26,10 +28,13 @@ package final class TestCluster {
     package init(starting count: Int, unreachable: Set<Int> = [], flags: [String]) throws {
         let nowhere = try CuttingProxy()
         let doors = try (0..<count).map { _ in try (0..<count).map { _ in try CuttingProxy() } }
-        self.nodes = try (0..<count).map { index in
+        self.flags = (0..<count).map { index in
             let seeds = doors[index].flatMap { ["--seed", "127.0.0.1:\($0.port)"] }
             let listening = unreachable.contains(index) ? [] : ["--peer-listen", "127.0.0.1:0", "--advertise", "127.0.0.1:\(nowhere.port)"]
-            let node = try NodeProcess(["--name", Self.name(index)] + seeds + listening + flags)
+            return ["--name", Self.name(index)] + seeds + listening + flags
+        }
+        self.nodes = try self.flags.enumerated().map { index, flags in
+            let node = try NodeProcess(flags)
             for row in doors { row[index].lead(to: node.peerPort) }
             return node
         }
@@ -72,6 +77,32 @@ package final class TestCluster {
         try self.nodes[index].restart()
         for row in self.doors { row[index].lead(to: self.nodes[index].peerPort) }
     }
+
+    // MARK: Data
+
+    /// Kills a node and starts it again with an empty folder.
+    package func wipe(_ index: Int) throws {
+        try self.kill9(index)
+        try FileManager.default.removeItem(atPath: self.nodes[index].data)
+        try self.restart(index)
+    }
+
+    /// A copy of the data of a node that is down, as a node's folder.
+    package func copyData(of index: Int) throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        try FileManager.default.copyItem(atPath: self.nodes[index].data, toPath: "\(folder.path)/data")
+        return folder
+    }
+
+    /// Starts a node that is down on a copy in place of its data.
+    package func putBack(_ copy: TemporaryFolder, on index: Int) throws {
+        try FileManager.default.removeItem(atPath: self.nodes[index].data)
+        try FileManager.default.copyItem(atPath: "\(copy.path)/data", toPath: self.nodes[index].data)
+        try self.restart(index)
+    }
+
+    /// Starts a second process as a node, on other data. Nobody dials it.
+    package func startNode(_ index: Int, on copy: TemporaryFolder) throws -> NodeProcess { try NodeProcess(self.flags[index], in: copy) }
 
     // MARK: Waiting
 
