@@ -3,6 +3,7 @@ import Basics
 import DequeModule
 import Membership
 import PeerWire
+import Storage
 
 /// One connection to another node, from its first byte on.
 package final class PeerLink {
@@ -21,6 +22,11 @@ package final class PeerLink {
         case ready
         /// The driver has been asked to close it.
         case closing
+    }
+
+    struct Farewell {
+        let behind: LogPosition
+        let reason: String
     }
 
     struct Probe {
@@ -56,6 +62,8 @@ package final class PeerLink {
     var theirEpoch: Epoch?
     /// Set while it has to be seen whether the other side is still there.
     var probe: Probe?
+    /// Set where the other side is no member any more: the link ends once what it has been told is durable.
+    var farewell: Farewell?
     /// A summary is due at once, without waiting for a round.
     var owesSummary = false
 

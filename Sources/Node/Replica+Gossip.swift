@@ -100,6 +100,7 @@ extension Replica {
         if link.isComingUp, now.since(link.openedAt) > Self.greetingPatience {
             return self.close(link, because: "it did not \(link.hasGreeted ? "introduce itself" : "greet")")
         }
+        if let farewell = link.farewell, self.store.synced > farewell.behind { return self.close(link, because: farewell.reason) }
         if let probe = link.probe, now >= probe.deadline {
             link.probe = nil
             self.close(link, because: "it does not answer, and another process of it has come")

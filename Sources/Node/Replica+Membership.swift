@@ -93,7 +93,8 @@ extension Replica {
         }
         for link in self.peers!.links where link.hasIntroduced {
             guard let status = roster[link.peer!]?.status, status != .active else { continue }
-            self.close(link, because: "\(link.peerName ?? "it") \(status.text)")
+            // Once it has been told, which waits for the log.
+            link.farewell = PeerLink.Farewell(behind: self.store.appliedPosition, reason: "\(link.peerName ?? "it") \(status.text)")
         }
         self.peers!.relations.removeAll { !roster.isActive($0.replica) }
         if let exclusion, before.isActive(own), self.peers!.leave == nil { self.exclude(exclusion) }
