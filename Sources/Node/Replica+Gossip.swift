@@ -46,9 +46,12 @@ extension Replica {
         case (.ready, .session(let number, let sequence, let message)):
             try self.take(message, number: number, sequence: sequence, on: link, at: moment)
         case (.ready, .catchUp(let number, let message)): try self.take(message, number: number, on: link, at: moment)
+        case (.ready, .bootstrap(let number, let sequence, let message)):
+            self.take(message, number: number, sequence: sequence, on: link, at: moment.now)
         case (.closing, _): break
         // The other side may have become ready, or have stopped being so, a moment before.
-        case (.founding, .summary), (.founding, .members), (.founding, .push), (.founding, .session), (.founding, .catchUp): break
+        case (.founding, .summary), (.founding, .members), (.founding, .push), (.founding, .session), (.founding, .catchUp), (.founding, .bootstrap):
+            break
         default: self.refuse(link, because: "it sent a message out of order")
         }
     }
@@ -80,6 +83,7 @@ extension Replica {
         let now = moment.now
         if let deadline = self.peers!.dialer.deadline, now >= deadline { self.perform(self.peers!.dialer.handle(.deadlinePassed, at: now)) }
         self.tendAsking(at: now)
+        self.tendBootstrap(at: now)
         for link in self.peers!.links where !link.isClosing { try self.tend(link, at: moment) }
         guard self.store.isFounded, now >= self.peers!.rounds.deadline else { return }
         self.keepLog()
@@ -105,6 +109,7 @@ extension Replica {
             try self.sendSummary(.question, with: self.offeredSeen, on: link)
         }
         try self.tendExchange(of: link, at: moment)
+        self.tendGiving(on: link, at: now)
     }
 
     /// How long a link may take to greet.
@@ -122,6 +127,8 @@ extension Replica {
         guard let peers = self.peers else { return nil }
         var deadlines = peers.links.compactMap { $0.exchange?.session.deadline }
         if let asking = peers.asking { deadlines.append(asking.deadline) }
+        if let deadline = self.bootstrapDeadline { deadlines.append(deadline) }
+        deadlines += peers.links.compactMap(self.givingDeadline)
         if let deadline = peers.dialer.deadline { deadlines.append(deadline) }
         if self.store.isFounded, !peers.links.isEmpty { deadlines.append(peers.rounds.deadline) }
         deadlines += peers.links.filter { $0.state == .greeting }.map { $0.openedAt + Self.greetingPatience }
@@ -131,7 +138,7 @@ extension Replica {
 
     /// True where a session could go on at once, but for entries that are to be folded.
     package var wantsPeerTick: Bool {
-        self.peers?.links.contains { link in link.owesSummary || !(link.exchange?.inbox.isEmpty ?? true) } ?? false
+        self.peers?.links.contains { link in link.owesSummary || !(link.exchange?.inbox.isEmpty ?? true) || self.wantsToGive(on: link) } ?? false
     }
 
     /// Up to so many unfolded entries are folded so that a round can show a root. With more writes are coming fast, and roots differ anyway.
@@ -176,8 +183,7 @@ extension Replica {
         }
         let theirs = summary.seen ?? (sameSeen ? self.store.seen : nil)
         if equal == true {
-            if let theirs = summary.seen { self.join(theirs, at: now) }  // I26 (iii)
-            if self.isJoining, summary.isComplete { self.finishJoining(at: now) }
+            if !self.isJoining, let theirs = summary.seen { self.join(theirs, at: now) }  // I26 (iii)
         } else {
             self.peers!.rounds.noticedChange(at: now)
         }
@@ -204,17 +210,14 @@ extension Replica {
     private func mend(equal: Bool?, theirs: Seen, isComplete: Bool, on link: PeerLink, at now: Instant) throws(StoreError) {
         let (own, round) = (self.store.seen, self.peers!.rounds.leastInterval)
         // A node that joins has nothing to give, and gets from those that are complete.
-        guard isComplete else { return }
-        if !self.isJoining {
-            switch self.peers!.withRelation(to: link.peer!, at: now, { $0.gaps.compared(own: own, theirs: theirs, at: now, round: round) }) {
-            case .ask(let gaps): self.ask(link, for: gaps, at: now)
-            case .repair: self.openExchange(.repair, width: .short, on: link, at: now)
-            case .wait: break
-            }
+        guard isComplete, !self.isJoining else { return }
+        switch self.peers!.withRelation(to: link.peer!, at: now, { $0.gaps.compared(own: own, theirs: theirs, at: now, round: round) }) {
+        case .ask(let gaps): self.ask(link, for: gaps, at: now)
+        case .repair: self.openExchange(.repair, width: .short, on: link, at: now)
+        case .wait: break
         }
-        let isJoining = self.isJoining
         let isDue = self.peers!.withRelation(to: link.peer!, at: now) { relation in
-            relation.trigger.compared(equal: equal, own: own, theirs: theirs, catchesUp: !isJoining, at: now, round: round)
+            relation.trigger.compared(equal: equal, own: own, theirs: theirs, catchesUp: true, at: now, round: round)
         }
         if isDue, self.peers!.asking == nil { self.openExchange(.repair, width: .short, on: link, at: now) }
     }
@@ -228,16 +231,6 @@ extension Replica {
     func join(_ seen: Seen, at now: Instant) {
         self.peers!.tickIsMixed = true
         _ = self.store.join(seen)
-    }
-
-    /// True until everything that the cluster had when this node joined has come.
-    var isJoining: Bool { self.store.control(.joining) == [1] }
-
-    func finishJoining(at now: Instant) {
-        guard self.isJoining else { return }
-        self.peers!.tickIsMixed = true
-        _ = self.store.setControl(.joining, [])
-        self.tell("has everything that the cluster had when it joined; reads are answered from now on")
     }
 
     /// True where clients' commands are executed.

@@ -23,6 +23,7 @@ extension Replica {
         let (wasReady, wasClosing) = (link.isReady, link.isClosing)
         link.state = .closing
         self.endExchange(of: link, fault: .cancelled, at: now)
+        self.bootstrapLost(link, at: now)
         if self.peers!.asking?.link == link.id { self.peers!.asking = nil }
         self.peers!.links.removeAll { $0 === link }
         if let dialed = link.dialed, !link.hasReportedDial { self.perform(self.peers!.dialer.handle(.failed(dialed), at: now)) }
@@ -129,7 +130,6 @@ extension Replica {
             return self.close(link, because: "it sent a welcome that nobody waits for")
         }
         let identity = Identity(cluster: hello.cluster, digestKey: DigestKey(bytes: digestKey), replica: self.store.identity.replica)
-        // A founder of this cluster has nothing to get: it counts as complete once its root is a complete member's.
         try self.store.adopt(identity, control: [.joining: [1]])
         self.peers!.founding = nil
         self.tell("joined cluster \(identity.cluster) through \(hello.name)")

@@ -25,6 +25,7 @@ final class SimulatedNode {
     private var writer: LogWriter?
     private var queue: [Batch] = []
     private var drain: Drain?
+    private var load: BulkLoad?
     private var session: Session?
     /// Writes that are executed and not yet acknowledged, oldest first.
     private var pending: [(position: LogPosition, write: Write)] = []
@@ -70,7 +71,7 @@ final class SimulatedNode {
     /// The process ends without warning.
     func kill() {
         self.contents = self.base.contents
-        (self.replica, self.session, self.writer, self.drain) = (nil, nil, nil, nil)
+        (self.replica, self.session, self.writer, self.drain, self.load) = (nil, nil, nil, nil, nil)
         (self.queue, self.pending) = ([], [])
     }
 
@@ -85,6 +86,8 @@ final class SimulatedNode {
     func take(_ batch: Batch) { self.queue.append(batch) }
 
     func take(_ job: DrainJob) { self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 4) }
+
+    func take(_ job: LoadJob) { self.load = BulkLoad(job, into: self.base.makeWriter()) }
 
     /// True while the disk holds what a power cut may take.
     var hasUnsynced: Bool { self.replica != nil && self.disk.unsyncedByteCount > 0 }
@@ -128,6 +131,17 @@ final class SimulatedNode {
             try replica.store.drained(adjustments, at: now)
             return false
         }
+    }
+
+    /// One step of a bootstrap's job.
+    ///
+    /// - Returns: false where none runs any more.
+    func stepLoad(at now: Instant) throws(StoreError) -> Bool {
+        guard let replica, let step = try self.load?.step() else { return false }
+        guard case .finished(let outcome) = step else { return true }
+        self.load = nil
+        try replica.loaded(outcome, at: now)
+        return false
     }
 
     // MARK: Clients

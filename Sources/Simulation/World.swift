@@ -19,6 +19,7 @@ package final class World {
         case append(node: Int, incarnation: Int)
         case sync(node: Int, incarnation: Int)
         case drain(node: Int, incarnation: Int)
+        case load(node: Int, incarnation: Int)
         case readLog(node: Int, incarnation: Int, link: UInt64, number: UInt16, LogRead)
         case partition, rejoin
         case kill, cutPower, resetOne
@@ -153,6 +154,9 @@ package final class World {
         case .drain(let index, let incarnation):
             guard self.nodes[index].incarnation == incarnation else { return }
             try self.stepDrain(self.nodes[index])
+        case .load(let index, let incarnation):
+            guard self.nodes[index].incarnation == incarnation else { return }
+            try self.stepLoad(self.nodes[index])
         case .readLog(let index, let incarnation, let link, let number, let read):
             guard self.nodes[index].incarnation == incarnation else { return }
             let records = self.nodes[index].run(read)
@@ -179,6 +183,12 @@ package final class World {
         } else {
             self.counts.drains += 1
         }
+    }
+
+    private func stepLoad(_ node: SimulatedNode) throws {
+        var goesOn = false
+        try self.turn(node) { _ in goesOn = try node.stepLoad(at: self.now) }
+        if goesOn { self.plan(.load(node: node.index, incarnation: node.incarnation), in: self.syncTime()) } else { self.counts.loads += 1 }
     }
 
     /// One sync in twenty is slow, as on a disk that others use.
@@ -258,6 +268,9 @@ package final class World {
             case .drain(let job):
                 node.take(job)
                 self.plan(.drain(node: node.index, incarnation: node.incarnation), in: .microseconds(100))
+            case .load(let job):
+                node.take(job)
+                self.plan(.load(node: node.index, incarnation: node.incarnation), in: .microseconds(100))
             case .sweep(let position): try node.sweep(through: position)
             }
         }
@@ -391,6 +404,7 @@ package final class World {
         case .restart(let node): words += [14, UInt64(node)]
         case .readLog(let node, _, let link, let number, let read):
             words += [15, UInt64(node), link, UInt64(number), read.block.start, read.block.end]
+        case .load(let node, _): words += [16, UInt64(node)]
         }
         self.logDigest = words.withUnsafeBytes { checksum(of: $0, seed: 0) }
     }

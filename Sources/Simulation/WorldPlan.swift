@@ -56,6 +56,8 @@ package struct FaultCounts: Equatable, Sendable {
     package var tornTails = 0
     package var resets = 0
     package var drains = 0
+    /// Jobs of bootstraps that were stored.
+    package var loads = 0
     /// Blocks of logs that were read for peers.
     package var logReads = 0
     /// What was asked of peers' logs and came, or did not; and repair sessions. Of processes that were there at the end.
@@ -76,6 +78,7 @@ package struct FaultCounts: Equatable, Sendable {
         self.tornTails += other.tornTails
         self.resets += other.resets
         self.drains += other.drains
+        self.loads += other.loads
         self.logReads += other.logReads
         self.catchUps += other.catchUps
         self.refusedCatchUps += other.refusedCatchUps

@@ -8,6 +8,8 @@ package enum ControlKey: UInt8, CaseIterable, Sendable {
     case founding = 2
     /// Not empty while a node that has joined does not have everything yet.
     case joining = 3
+    /// How far a bootstrap has got. The base has it with the entries that it counts; the log only ends it.
+    case bootstrap = 10
 }
 
 /// A control record: the whole new value of one key. Little endian.

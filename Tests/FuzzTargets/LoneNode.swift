@@ -128,6 +128,11 @@ final class LoneNode {
                 case .finished(let adjustments): return try self.replica.store.drained(adjustments, at: self.now)
                 }
             }
+        case .load(let job):
+            var load = BulkLoad(job, into: self.base.makeWriter())
+            while true {
+                if case .finished(let outcome) = try load.step() { return try self.replica.loaded(outcome, at: self.now) }
+            }
         case .sweep: break  // The log is short.
         }
     }
