@@ -8,6 +8,11 @@ extension Replica {
     /// So many joiners are given to at a time; others wait.
     package static let maximumGivings = 2
 
+    /// How many records this process has given to joiners, and whether it does now.
+    package var given: (entries: Int, isGiving: Bool) {
+        self.peers.map { peers in (peers.given.entries, peers.links.contains { $0.giving != nil }) } ?? (0, false)
+    }
+
     func take(_ message: BootstrapMessage, number: UInt16, sequence: UInt16, on link: PeerLink, at now: Instant) {
         guard !self.receives(message, number: number, sequence: sequence, on: link, at: now) else { return }
         switch message {

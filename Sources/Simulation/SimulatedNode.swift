@@ -14,6 +14,7 @@ final class SimulatedNode {
     /// What this node's wall clock is off by, in milliseconds.
     let clockOffset: Int64
     private let configuration: StoreConfiguration
+    private let settings: ReplicaConfiguration
     private let peers: PeerConfiguration
     private(set) var disk = SimulatedDisk()
     private var contents = MemoryBase.Contents()
@@ -35,12 +36,14 @@ final class SimulatedNode {
     /// A write as the client knows it.
     struct Write {
         let key: [UInt8]
+        let dot: Dot
         let stamp: Stamp
         let isTombstone: Bool
     }
 
-    init(index: Int, clockOffset: Int64, configuration: StoreConfiguration, peers: PeerConfiguration) {
-        (self.index, self.clockOffset, self.configuration, self.peers) = (index, clockOffset, configuration, peers)
+    init(index: Int, clockOffset: Int64, configuration: StoreConfiguration, settings: ReplicaConfiguration, peers: PeerConfiguration) {
+        (self.index, self.clockOffset, self.configuration) = (index, clockOffset, configuration)
+        (self.settings, self.peers) = (settings, peers)
     }
 
     func wall(at now: Instant) -> WallTime {
@@ -60,7 +63,7 @@ final class SimulatedNode {
             disk: self.disk, base: self.base, configuration: self.configuration, founds: !configuration.awaitsOthers, using: &random)
         if report.tornBytes > 0 { self.tornTails += 1 }
         let replica = Replica(
-            store: store, configuration: ReplicaConfiguration(), randomSeed: random.next(), startedAt: now, surroundings: { Surroundings() })
+            store: store, configuration: self.settings, randomSeed: random.next(), startedAt: now, surroundings: { Surroundings() })
         self.writer = LogWriter(disk: self.disk, head: store.head)
         replica.startPeers(configuration, at: now, using: &random)
         let session = Session(id: 1, address: "client", localAddress: "node", isAuthenticated: true, at: now)
@@ -163,7 +166,7 @@ final class SimulatedNode {
         guard let position, position > 0, writer.withBytes({ $0.first }) != UInt8(ascii: "-") else { return }
         let version = try self.version(of: key)
         guard let version, version.dot.replica == replica.store.identity.replica, version.isTombstone == isTombstone else { return }
-        self.pending.append((position, Write(key: key, stamp: version.stamp, isTombstone: isTombstone)))
+        self.pending.append((position, Write(key: key, dot: version.dot, stamp: version.stamp, isTombstone: isTombstone)))
     }
 
     private func version(of key: [UInt8]) throws(StoreError) -> VersionHeader? {
