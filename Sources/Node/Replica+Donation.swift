@@ -8,9 +8,9 @@ extension Replica {
     /// So many joiners are given to at a time; others wait.
     package static let maximumGivings = 2
 
-    /// How many records this process has given to joiners, and whether it does now.
-    package var given: (entries: Int, isGiving: Bool) {
-        self.peers.map { peers in (peers.given.entries, peers.links.contains { $0.giving != nil }) } ?? (0, false)
+    /// How many records this process has given to joiners, and to how many of them it gives now.
+    package var given: (entries: Int, joiners: Int) {
+        self.peers.map { peers in (peers.given.entries, peers.links.count { $0.giving != nil }) } ?? (0, 0)
     }
 
     func take(_ message: BootstrapMessage, number: UInt16, sequence: UInt16, on link: PeerLink, at now: Instant) {

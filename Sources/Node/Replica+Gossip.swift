@@ -242,6 +242,6 @@ extension Replica {
         if !self.store.isFounded {
             return peers.founding.map { "\($0.situation)" } ?? peers.foundingProblem ?? "waiting for a member to let this node in"
         }
-        return self.isJoining ? "getting what the cluster holds" : nil
+        return self.isJoining ? self.joiningText : nil
     }
 }

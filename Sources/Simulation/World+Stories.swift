@@ -43,8 +43,8 @@ extension World {
     /// What a node has got as a joiner since it was started.
     package func bootstraps(of index: Int) -> (begun: Int, resumed: Int) { self.nodes[index].replica?.bootstraps ?? (0, 0) }
 
-    /// How many records a node has given to joiners since it was started, and to which of them it gives now.
-    package func given(by index: Int) -> (entries: Int, isGiving: Bool) { self.nodes[index].replica?.given ?? (0, false) }
+    /// How many records a node has given to joiners since it was started, and to how many of them it gives now.
+    package func given(by index: Int) -> (entries: Int, joiners: Int) { self.nodes[index].replica?.given ?? (0, 0) }
 
     /// How often a node asked others' logs, and with what success, and how many sessions it had.
     package func mendings(of node: Int) -> (catchUps: Int, refused: Int, sessions: Int) { self.nodes[node].replica?.mendings ?? (0, 0, 0) }

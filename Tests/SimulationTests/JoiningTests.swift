@@ -1,5 +1,6 @@
 import Basics
 import Glibc
+import Node
 import Simulation
 import Testing
 
@@ -89,7 +90,7 @@ import Testing
         try world.run(for: .seconds(2))
         try world.start(3)
         try world.run(for: .seconds(2))
-        let giver = try #require((0..<3).first { world.given(by: $0).isGiving })
+        let giver = try #require((0..<3).first { world.given(by: $0).joiners > 0 })
         try world.kill(giver)
         try world.run(for: .seconds(30))
         #expect(world.isServing(3) && world.bootstraps(of: 3) == (2, 0))
@@ -97,5 +98,19 @@ import Testing
         #expect(givers.count == 1)
         try world.start(giver)
         _ = try world.converge(within: .seconds(60))
+    }
+
+    @Test func `a member gives to so many joiners at a time and no more, and all get everything`() throws {
+        let world = try World.calm(seed: 1, nodes: 2, joiners: 6, bootstrapBytesPerSecond: 20_000)
+        for number in 0..<100 { try world.set("key:\(number)", to: "value", on: 0) }
+        try world.run(for: .seconds(2))
+        for joiner in 2..<8 { try world.start(joiner) }
+        var most = 0
+        for _ in 0..<600 where !(2..<8).allSatisfy({ world.isServing($0) }) {
+            try world.run(for: .milliseconds(50))
+            most = max(most, world.given(by: 0).joiners, world.given(by: 1).joiners)
+        }
+        #expect(most == Replica.maximumGivings)
+        _ = try world.converge(within: .seconds(20))
     }
 }
