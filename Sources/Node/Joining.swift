@@ -86,8 +86,9 @@ struct Giving {
     var giver: BootstrapGiver
     let number: UInt16
     let began: Instant
-    /// The tick in which it last gave: once in each, so that clients have their turns.
+    /// The tick in which it last gave, and how many slices.
     var gaveAt: Instant?
+    var slices = 0
     var entries = 0
     var bytes = 0
 }

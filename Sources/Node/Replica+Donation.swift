@@ -61,12 +61,15 @@ extension Replica {
 
     /// Reads the next slice for a joiner, if it may have one in this tick.
     func giveNext(on link: PeerLink, at now: Instant) throws(StoreError) {
-        guard let giving = link.giving, giving.gaveAt != self.lastTick, self.mayGive(on: link, at: now) else { return }
+        guard let giving = link.giving, giving.gaveAt != self.lastTick || giving.slices < self.slicesPerTick, self.mayGive(on: link, at: now) else {
+            return
+        }
         let place = giving.giver.place
         guard self.offeredSeen != nil else { return self.give(.foundDamage, on: link, at: now) }
         let byteCount = self.peers!.throttle.portion(of: min(giving.giver.room, RepairSession.messageBytes))
         let portion = try self.store.records(behind: place?.token, key: place?.key, byteCount: byteCount)
         guard !portion.hasDamage else { return self.give(.foundDamage, on: link, at: now) }
+        link.giving!.slices = giving.gaveAt == self.lastTick ? giving.slices + 1 : 1
         link.giving!.gaveAt = self.lastTick
         link.giving!.entries += portion.entries
         link.giving!.bytes += portion.bytes.count
@@ -76,6 +79,9 @@ extension Replica {
         let last = portion.entries == 0 ? nil : BootstrapPlace(token: portion.token, key: portion.key)
         self.give(.read(portion.bytes, through: last, isLast: portion.isLast), on: link, dependsOn: portion.position, at: now)
     }
+
+    /// A slice is about a tenth of a millisecond, of which one at a time stands between clients and their answers; more where nobody asks.
+    private var slicesPerTick: Int { self.isIdle(at: self.lastTick) ? 4 : 1 }
 
     private func mayGive(on link: PeerLink, at now: Instant) -> Bool {
         guard let giving = link.giving, link.isReady else { return false }

@@ -238,7 +238,9 @@ extension Replica {
 
     /// Why clients are told to wait; nil where they are served.
     var loadingReason: String? {
-        guard let peers = self.peers else { return nil }
+        guard let peers = self.peers else {
+            return self.isJoining ? "it has not got everything that its cluster holds yet: start it with --seed and a member's address" : nil
+        }
         if !self.store.isFounded {
             return peers.founding.map { "\($0.situation)" } ?? peers.foundingProblem ?? "waiting for a member to let this node in"
         }

@@ -28,7 +28,8 @@ extension Store {
     }
 
     func takeLoad() -> LoadJob? {
-        guard case .asked(let job) = self.load else { return nil }
+        // At a stop the next start asks again for what is not stored.
+        guard case .asked(let job) = self.load, !self.isStopping else { return nil }
         self.load = .running(job)
         return job
     }

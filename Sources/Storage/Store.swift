@@ -62,7 +62,7 @@ package final class Store {
     package private(set) var drainFailure: StoreError?
     /// While set, no table is frozen: slices of digest work, which wait for the drain to end, get their turn.
     package var holdsFreeze = false
-    private var isStopping = false
+    var isStopping = false
 
     /// A change that could still fail to be appended.
     struct Undo {

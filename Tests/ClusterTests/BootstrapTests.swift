@@ -43,7 +43,9 @@ extension ProcessTests {
             }
             #expect(try contents(of: client) == expected)
             try expectDigestVerifies(client)
-            #expect(try (Self.number("bootstraps_begun", client), Self.number("bootstraps_resumed", client)) == (1, 0))
+            // Where both dial each other at once one of the two links goes, and what it carried begins again on the other.
+            let bootstraps = try Self.number("bootstraps_begun", client) + Self.number("bootstraps_resumed", client)
+            #expect((1...2).contains(bootstraps), "\(bootstraps) bootstraps")
             #expect(try Self.number("bootstrap_messages_dropped", client) > 0)
             print("n4 joined while \(written) writes were answered")
         }

@@ -17,6 +17,10 @@ final class LoneNode {
         var keys: ClosedRange<UInt8>?
         /// Who has dialled.
         var dials: Bool
+        /// It is a member and has got nothing of what the cluster holds yet.
+        var joins = false
+
+        var isMember: Bool { self.keys != nil || self.joins }
     }
 
     /// The identity of all founded nodes but for the replica id, so that a peer's hello can name the cluster.
@@ -41,7 +45,8 @@ final class LoneNode {
         var contents = MemoryBase.Contents()
         let id = ReplicaID(using: &generator)
         contents.checkpoint = Checkpoint(
-            identity: Identity(cluster: part.keys == nil ? .none : Self.cluster, digestKey: Self.digestKey, replica: id))
+            identity: Identity(cluster: part.isMember ? Self.cluster : .none, digestKey: Self.digestKey, replica: id),
+            control: part.joins ? [.joining: [1]] : [:])
         self.part = part
         self.base = MemoryBase(contents)
         let store = try Store.open(disk: self.disk, base: self.base, configuration: StoreConfiguration(), using: &generator).store
@@ -52,7 +57,7 @@ final class LoneNode {
         var peers = PeerConfiguration()
         (peers.name, peers.nonce, peers.generation) = (try MemberName(part.name), part.seed, 1)
         peers.advertised = try PeerAddress(host: "node-\(part.name)", port: 7_380)
-        peers.expected = part.keys == nil ? 2 : 0
+        peers.expected = part.isMember ? 0 : 2
         let other = try PeerAddress(host: "other", port: 7_380)
         if part.dials { peers.seeds = [other] }
         self.replica.startPeers(peers, at: self.now, using: &generator)

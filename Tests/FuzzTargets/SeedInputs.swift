@@ -154,6 +154,10 @@ extension FuzzTarget {
             SeedInput(name: "letting-in", bytes: try self.conversation(1, with: other(nil, seed: 2))),
             SeedInput(name: "repair", bytes: try self.conversation(1, with: other(11...30, seed: 2))),
             SeedInput(name: "repair-dialed", bytes: try self.conversation(3, with: other(40...60, seed: 3))),
+            SeedInput(name: "bootstrap", bytes: try self.conversation(4, with: other(11...30, seed: 2))),
+            SeedInput(name: "bootstrap-dialed", bytes: try self.conversation(6, with: other(40...60, seed: 3))),
+            SeedInput(
+                name: "giving", bytes: try self.conversation(1, with: LoneNode.Part(name: "other", seed: 2, keys: nil, dials: true, joins: true))),
             SeedInput(name: "name-taken", bytes: try self.conversation(1, with: LoneNode.Part(name: "subject", seed: 2, keys: 1...2, dials: true))),
         ]
     }
