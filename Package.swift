@@ -102,7 +102,7 @@ let package = Package(
         .testTarget(name: "StorageTests", dependencies: ["Simulation", "Storage", "Digests", "Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["Simulation", "Node", "RESP", "Storage", "Digests", "Versioning", "Basics", "TestSupport"]),
         .testTarget(name: "MembershipTests", dependencies: ["Membership", "Digests", "Basics", "TestSupport"]),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Basics", "TestSupport"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Node", "Basics", "TestSupport"]),
         .testTarget(
             name: "ServerTests", dependencies: ["Server", "Node", "Storage", "TestSupport", .product(name: "NIOCore", package: "swift-nio")]),
         .testTarget(

@@ -64,6 +64,16 @@ struct BenchNode: Sendable {
         }
     }
 
+    /// How far a joiner is: whether it serves, and the bytes of records that it has got.
+    func bootstrapState() async throws(BenchError) -> (isServing: Bool, bytes: Int, text: String) {
+        let fields = try await self.ask("INFO", "hearsay").text ?? ""
+        func field(_ name: String) -> Substring {
+            fields.split(whereSeparator: \.isNewline).first { $0.hasPrefix("\(name):") }?.dropFirst(name.count + 1) ?? ""
+        }
+        let bytes = field("bootstrap_bytes_in")
+        return (field("waiting_for").isEmpty, Int(bytes) ?? 0, "\(field("waiting_for")), \(bytes) bytes")
+    }
+
     /// True while nothing is being moved to LMDB, and the digest tree has the leaves that its entries ask for.
     ///
     /// A tree grows while its node has nothing else to do, and for its first minute after a great load it may lag behind.

@@ -33,6 +33,9 @@ final class Workspace: Sendable {
         }
     }
 
+    /// Removes what a process that has ended left in the folder.
+    func remove(_ name: String) { try? FileManager.default.removeItem(atPath: "\(self.folder)/\(name)") }
+
     func hasEnded(_ pid: pid_t) -> Bool {
         self.children.withLock { children in
             if children.contains(pid), waitpid(pid, nil, WNOHANG) == pid { children.removeAll { $0 == pid } }

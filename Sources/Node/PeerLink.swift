@@ -51,6 +51,10 @@ package final class PeerLink {
     var (lastSession, lastQuestion): (UInt16, UInt16) = (0, 0)
     /// The peer's question to our log.
     var answering: Answering?
+    /// Numbers the bootstraps that this side asks for; that of the last one that the peer asked for, and what it is given now.
+    var lastBootstrap: UInt16 = 0
+    var lastGiven: UInt16?
+    var giving: Giving?
     var lastHeard: Instant
     /// When the other side was asked something that it has not answered by anything yet.
     var askedAt: Instant?

@@ -32,6 +32,10 @@ struct PeerSet {
     var tickIsMixed = false
     var counters = PeerCounters()
     var nextLink: UInt64 = 1
+    /// What this node gets as long as it joins, and what it gives to those that do.
+    var joining: Joining
+    var throttle: Throttle
+    var given = GivingCounters()
     /// What this node founds a cluster with if it does so alone.
     let candidate: Identity
 
@@ -66,6 +70,8 @@ struct PeerSet {
         self.dialer = Dialer(seeds: configuration.seeds, generator: SplitMix64(seed: self.random.next()))
         self.rounds = RoundSchedule(interval: settings.gossipInterval, fanout: settings.fanout, seed: self.random.next(), at: now)
         self.rounds.idleInterval = settings.gossipIdleInterval
+        self.joining = Joining(stored: store.control(.bootstrap), at: now)
+        self.throttle = Throttle(bytesPerSecond: settings.bootstrapBytesPerSecond)
         if !store.isFounded, configuration.expected > 1 {
             let accepted = store.control(.founding).flatMap { bytes in bytes.withUnsafeBytes { try? Offer(decoding: $0) } }
             do throws(UnusableAcceptance) {

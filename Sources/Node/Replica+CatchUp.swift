@@ -41,6 +41,10 @@ extension Replica {
 
     /// Applies records in the order of the peer's log: their dots count as those of a push do (I26 i).
     private func learn(_ bytes: [UInt8], number: UInt16, on link: PeerLink, at moment: Moment) throws(StoreError) {
+        guard !self.isJoining else {
+            self.peers!.joining.counters.dropped += 1
+            return
+        }
         var entries = 0
         let isWellFormed = try bytes.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
             try self.forEachReceived(bytes, on: link) { _, record, token throws(StoreError) in

@@ -49,9 +49,10 @@ extension Replica {
         case (.ready, .introduction): break  // Repeated on its way.
         case (.meeting, .roster(let bytes)), (.ready, .roster(let bytes)): self.learn(bytes, on: link, at: moment.now)
         case (.ready, .summary(let summary)): try self.compare(summary, on: link, at: moment)
-        case (.ready, .push), (.ready, .session), (.ready, .catchUp): try self.takeData(message, on: link, at: moment)
+        case (.ready, .push), (.ready, .session), (.ready, .catchUp), (.ready, .bootstrap): try self.takeData(message, on: link, at: moment)
         // The other side may have become ready, or have stopped being so, a moment before.
-        case (_, .summary), (_, .roster), (_, .push), (_, .session), (_, .catchUp), (_, .introduction): break
+        case (_, .summary), (_, .roster), (_, .push), (_, .session), (_, .catchUp), (_, .bootstrap), (_, .introduction):
+            break
         default: self.refuse(link, because: "it sent a message out of order")
         }
     }
@@ -66,6 +67,7 @@ extension Replica {
         case .push(let push): try self.take(push, on: link, at: moment)
         case .session(let number, let sequence, let message): try self.take(message, number: number, sequence: sequence, on: link, at: moment)
         case .catchUp(let number, let message): try self.take(message, number: number, on: link, at: moment)
+        case .bootstrap(let number, let sequence, let message): self.take(message, number: number, sequence: sequence, on: link, at: moment.now)
         default: break
         }
     }
@@ -84,6 +86,7 @@ extension Replica {
         if let deadline = self.peers!.dialer.deadline, now >= deadline { self.perform(self.peers!.dialer.handle(.deadlinePassed, at: now)) }
         self.tendIdentity(at: now)
         self.tendAsking(at: now)
+        self.tendBootstrap(at: now)
         for link in self.peers!.links where !link.isClosing { try self.tend(link, at: moment) }
         guard self.store.isFounded, now >= self.peers!.rounds.deadline else { return }
         self.keepLog()
@@ -118,6 +121,7 @@ extension Replica {
             try self.sendSummary(.question, with: self.offeredSeen, on: link)
         }
         try self.tendExchange(of: link, at: moment)
+        self.tendGiving(on: link, at: now)
     }
 
     /// How long a link may take to greet.
@@ -135,6 +139,8 @@ extension Replica {
         guard let peers = self.peers else { return nil }
         var deadlines = peers.links.compactMap { $0.exchange?.session.deadline }
         if let asking = peers.asking { deadlines.append(asking.deadline) }
+        if let deadline = self.bootstrapDeadline { deadlines.append(deadline) }
+        deadlines += peers.links.compactMap(self.givingDeadline)
         if let deadline = peers.dialer.deadline { deadlines.append(deadline) }
         if self.store.isFounded, !peers.links.isEmpty { deadlines.append(peers.rounds.deadline) }
         if let deadline = peers.identity.deadline { deadlines.append(deadline) }
@@ -146,7 +152,7 @@ extension Replica {
 
     /// True where a session could go on at once, but for entries that are to be folded.
     package var wantsPeerTick: Bool {
-        self.peers?.links.contains { link in link.owesSummary || !(link.exchange?.inbox.isEmpty ?? true) } ?? false
+        self.peers?.links.contains { link in link.owesSummary || !(link.exchange?.inbox.isEmpty ?? true) || self.wantsToGive(on: link) } ?? false
     }
 
     /// Up to so many unfolded entries are folded so that a round can show a root. With more writes are coming fast, and roots differ anyway.
@@ -176,7 +182,9 @@ extension Replica {
     private func compare(_ summary: Summary, on link: PeerLink, at moment: Moment) throws(StoreError) {
         let (peer, now) = (link.peer!, moment.now)
         let sameSeen = summary.seenHash == self.seenHash
-        if summary.membersHash != self.membersHash, summary.part != .closing {
+        if summary.membersHash == self.membersHash {
+            link.theirEpoch = self.peers!.table.roster.epoch  // Where what it told of that was dropped on its way.
+        } else if summary.part != .closing {
             self.send(.roster(self.peers!.table.roster.encoded), on: link, dependsOn: self.store.appliedPosition)
         }
         let ownRoot = self.store.isFolded ? self.store.foldedDigest : nil
@@ -188,8 +196,7 @@ extension Replica {
         }
         let theirs = summary.seen ?? (sameSeen ? self.store.seen : nil)
         if equal == true {
-            if let theirs = summary.seen { self.join(theirs, at: now) }  // I26 (iii)
-            if self.isJoining, summary.isComplete { self.finishJoining(at: now) }
+            if !self.isJoining, let theirs = summary.seen { self.join(theirs, at: now) }  // I26 (iii)
         } else {
             self.peers!.rounds.noticedChange(at: now)
         }
@@ -216,17 +223,14 @@ extension Replica {
     private func mend(equal: Bool?, theirs: Seen, isComplete: Bool, on link: PeerLink, at now: Instant) throws(StoreError) {
         let (own, round) = (self.store.seen, self.peers!.rounds.leastInterval)
         // A node that joins has nothing to give, and gets from those that are complete.
-        guard isComplete else { return }
-        if !self.isJoining {
-            switch self.peers!.withRelation(to: link.peer!, at: now, { $0.gaps.compared(own: own, theirs: theirs, at: now, round: round) }) {
-            case .ask(let gaps): self.ask(link, for: gaps, at: now)
-            case .repair: self.openExchange(.repair, width: .short, on: link, at: now)
-            case .wait: break
-            }
+        guard isComplete, !self.isJoining else { return }
+        switch self.peers!.withRelation(to: link.peer!, at: now, { $0.gaps.compared(own: own, theirs: theirs, at: now, round: round) }) {
+        case .ask(let gaps): self.ask(link, for: gaps, at: now)
+        case .repair: self.openExchange(.repair, width: .short, on: link, at: now)
+        case .wait: break
         }
-        let isJoining = self.isJoining
         let isDue = self.peers!.withRelation(to: link.peer!, at: now) { relation in
-            relation.trigger.compared(equal: equal, own: own, theirs: theirs, catchesUp: !isJoining, at: now, round: round)
+            relation.trigger.compared(equal: equal, own: own, theirs: theirs, catchesUp: true, at: now, round: round)
         }
         if isDue, self.peers!.asking == nil { self.openExchange(.repair, width: .short, on: link, at: now) }
     }
@@ -242,16 +246,6 @@ extension Replica {
         _ = self.store.join(seen)
     }
 
-    /// True until everything that the cluster had when this node joined has come.
-    var isJoining: Bool { self.store.control(.joining) == [1] }
-
-    func finishJoining(at now: Instant) {
-        guard self.isJoining else { return }
-        self.peers!.tickIsMixed = true
-        _ = self.store.setControl(.joining, [])
-        self.tell("has everything that the cluster had when it joined; reads are answered from now on")
-    }
-
     /// True where clients' commands are executed.
     package var isServing: Bool { self.absence == nil }
 
@@ -263,10 +257,12 @@ extension Replica {
 
     /// Why clients are told to wait; nil where they are served.
     var loadingReason: String? {
-        guard let peers = self.peers else { return nil }
+        guard let peers = self.peers else {
+            return self.isJoining ? "it has not got everything that its cluster holds yet: start it with --seed and a member's address" : nil
+        }
         if !self.store.isFounded {
             return peers.founding.map { "\($0.situation)" } ?? peers.foundingProblem ?? "waiting for a member to let this node in"
         }
-        return self.isJoining ? "getting what the cluster holds" : nil
+        return self.isJoining ? self.joiningText : nil
     }
 }

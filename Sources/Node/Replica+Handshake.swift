@@ -23,6 +23,7 @@ extension Replica {
         let (wasReady, wasClosing) = (link.isReady, link.isClosing)
         link.state = .closing
         self.endExchange(of: link, fault: .cancelled, at: now)
+        self.bootstrapLost(link, at: now)
         if self.peers!.asking?.link == link.id { self.peers!.asking = nil }
         self.peers!.links.removeAll { $0 === link }
         defer { link.peer.map { self.proceedIfGone($0, at: now) } }

@@ -21,7 +21,8 @@ extension Replica {
             ("push_hops_p99", "\(counters.hops(share: 0.99))"), ("refused_handshakes", "\(counters.refusedHandshakes)"),
             ("sessions_running", "\(peers.links.count { $0.exchange != nil })"),
         ]
-        return fields + peers.table.members.sorted { $0.name.text < $1.name.text }.map { ("peer_\($0.name)", self.peerField($0, peers)) }
+        return fields + self.bootstrapFields(peers)
+            + peers.table.members.sorted { $0.name.text < $1.name.text }.map { ("peer_\($0.name)", self.peerField($0, peers)) }
     }
 
     private func peerField(_ member: Member, _ peers: PeerSet) -> String {
@@ -71,6 +72,7 @@ extension Replica {
         if let asking = peers.asking, let link = peers.links.first(where: { $0.id == asking.link }) {
             lines.append("catching up \(Self.progressText(asking, from: link.peerName ?? "?", at: now))")
         }
+        lines += self.bootstrapLines(peers, at: now)
         for link in peers.links {
             guard let exchange = link.exchange else { continue }
             lines.append("session     \(Self.progressText(exchange, with: link.peerName ?? "?", at: now))")
@@ -110,7 +112,7 @@ extension Replica {
 }
 
 /// A duration in seconds with one decimal.
-private func seconds(_ duration: Duration) -> String {
+func seconds(_ duration: Duration) -> String {
     let tenths = Int((duration.inSeconds * 10).rounded())
     return "\(tenths / 10).\(tenths % 10)"
 }

@@ -79,6 +79,11 @@ extension Replica {
 
     /// Applies what a peer has pushed, and keeps what is new to tell it on.
     func take(_ push: Push, on link: PeerLink, at moment: Moment) throws(StoreError) {
+        // What is missing then comes from the log, once there is everything that it follows (I24).
+        guard !self.isJoining else {
+            self.peers!.joining.counters.dropped += 1
+            return
+        }
         var (first, fresh, known): (Dot?, [UInt8], Int) = (nil, [], 0)
         var position: LogPosition = 0
         let isWellFormed = try push.records.span.bytes.withUnsafeBytes { bytes throws(StoreError) in

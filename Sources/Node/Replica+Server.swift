@@ -86,6 +86,7 @@ extension Replica {
         self.peers?.rounds.interval = changed.gossipInterval
         self.peers?.rounds.idleInterval = changed.gossipIdleInterval
         self.peers?.rounds.fanout = changed.fanout
+        self.peers?.throttle.bytesPerSecond = changed.bootstrapBytesPerSecond
         writer.ok()
     }
 }
@@ -94,6 +95,7 @@ extension Replica {
 enum Setting: String, CaseIterable {
     case appendOnly = "appendonly"
     case appendSync = "appendfsync"
+    case bootstrapRate = "bootstrap-rate"
     case databases
     case durability
     case fanout
@@ -116,6 +118,7 @@ enum Setting: String, CaseIterable {
         return switch self {
         case .appendOnly: "yes"
         case .appendSync: store.durability == .always ? "always" : "everysec"
+        case .bootstrapRate: "\(configuration.bootstrapBytesPerSecond)"
         case .databases: "1"
         case .durability: store.durability.rawValue
         case .fanout: "\(configuration.fanout)"
@@ -145,6 +148,7 @@ enum Setting: String, CaseIterable {
                 return "argument must be one of: allow, refuse"
             }
             configuration.localConditions = choice
+        case .bootstrapRate: return Self.read(value, 0...1 << 50) { configuration.bootstrapBytesPerSecond = $0 }
         case .fanout: return Self.read(value, 1...64) { configuration.fanout = $0 }
         case .gossipInterval: return Self.read(value, 10...60_000) { configuration.gossipIntervalMilliseconds = $0 }
         case .gossipIdleInterval: return Self.read(value, 10...600_000) { configuration.gossipIdleIntervalMilliseconds = $0 }

@@ -12,7 +12,7 @@ extension Replica {
     /// - Returns: false where one is.
     @discardableResult
     func openExchange(_ purpose: SessionPurpose, width: DigestWidth, on link: PeerLink, request: PeerRequestJob? = nil, at now: Instant) -> Bool {
-        guard link.isReady, link.exchange == nil, purpose != .repair || !self.isRepairing else { return false }
+        guard link.isReady, !self.isJoining, link.exchange == nil, purpose != .repair || !self.isRepairing else { return false }
         link.lastSession &+= 1
         // The highest bit tells who opened it, so that the numbers of both sides never meet.
         let number = link.lastSession & 0x7fff | (link.dialed == nil ? 0 : 0x8000)
@@ -62,7 +62,7 @@ extension Replica {
             }
             self.endExchange(of: link, fault: .cancelled, at: now)
         }
-        guard opening.purpose == .repair ? !self.isRepairing : !self.isJoining else {
+        guard !self.isJoining, opening.purpose != .repair || !self.isRepairing else {
             self.send(.session(number: number, sequence: 0, .refuse(.busy)), on: link)
             return false
         }
@@ -95,7 +95,6 @@ extension Replica {
             case .show(let bytes): link.exchange?.request?.show(bytes)
             case .covered(let seen):
                 if let seen { self.join(seen, at: moment.now) }  // I26 (ii)
-                self.finishJoining(at: moment.now)
             case .compareRoot(let root): self.compare(root, of: link, at: moment.now)
             case .ended(let fault):
                 // The last word still has to go out.
@@ -162,6 +161,8 @@ extension Replica {
     /// The next bytes for a peer; nil where nothing may leave now. The driver asks as long as the connection takes more.
     package func nextOutput(_ link: PeerLink, at moment: Moment) throws(StoreError) -> [UInt8]? {
         self.readOn(link)
+        if let bytes = link.output.pop(synced: self.store.synced) { return bytes }
+        try self.giveNext(on: link, at: moment.now)
         if let bytes = link.output.pop(synced: self.store.synced) { return bytes }
         guard link.exchange != nil, link.isReady, link.output.byteCount < Self.sessionOutputBytes, try self.canReadDigest() else { return nil }
         let said = try link.exchange!.session.next(StoreReader(store: self.store), seen: self.offeredSeen, at: moment.now)

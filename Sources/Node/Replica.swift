@@ -25,7 +25,7 @@ package final class Replica {
     var digestJobs = 0
     var digestTurn = DigestTurn()
     /// How many commands there had been when they were last seen to have come, and when that was.
-    private var tended = (commands: 0, at: Instant(nanoseconds: 0))
+    private var asked = (commands: 0, at: Instant(nanoseconds: 0))
     /// CLIENT KILL has named clients that the driver has not been told of.
     var hasKilled = false
     var startedAt: Instant
@@ -296,6 +296,7 @@ package final class Replica {
     /// Prepares a burst: says how much may be written, and whose turn the digest is.
     package func beginTick(at now: Instant) {
         self.lastTick = now
+        self.noteCommands(at: now)
         self.store.replenish(at: now)
         self.store.holdsFreeze = self.digestTurn.isOn(jobs: self.digestJobs, isDraining: self.store.frozen != nil, at: now)
     }
@@ -309,7 +310,7 @@ package final class Replica {
 
     /// True where `tendDigest` has something to do: leaves to make more, or entries to fold.
     package var wantsTending: Bool {
-        self.store.frozen == nil && (self.store.wantsGrowth || self.store.live.unfolded > 0)
+        self.store.frozen == nil && !self.store.isLoading && (self.store.wantsGrowth || self.store.live.unfolded > 0)
     }
 
     /// Keeps the digest near at hand while there is time: a small slice of the digest tree's growth, or of folding.
@@ -317,11 +318,18 @@ package final class Replica {
     /// While commands come the slice is very small, and only a short backlog is folded: where it is long, writes are coming fast, and the
     /// drain folds for less. A slice that kept pace with fast writes would hold them down to its own pace for good.
     package func tendDigest(at now: Instant) throws(StoreError) {
-        if self.statistics.commands != self.tended.commands { self.tended = (self.statistics.commands, now) }
-        let isIdle = now.since(self.tended.at) >= Self.idleTime
+        self.noteCommands(at: now)
+        let isIdle = self.isIdle(at: now)
         if try self.store.growDigest(budget: isIdle ? Self.sliceEntries / 2 : Self.sliceEntries / 20) { return }
         if isIdle { _ = try self.store.fold(budget: Self.sliceEntries / 4) } else { try self.store.foldFew(budget: Self.sliceEntries / 100) }
     }
+
+    private func noteCommands(at now: Instant) {
+        if self.statistics.commands != self.asked.commands { self.asked = (self.statistics.commands, now) }
+    }
+
+    /// True where no command has come for a while.
+    func isIdle(at now: Instant) -> Bool { now.since(self.asked.at) >= Self.idleTime }
 
     /// Without a command for so long, nobody waits: clients that take turns with the log's sync pause for a few milliseconds at most.
     private static let idleTime = Duration.milliseconds(20)

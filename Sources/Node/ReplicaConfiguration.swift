@@ -25,6 +25,8 @@ package struct ReplicaConfiguration: Sendable {
     package var gossipIntervalMilliseconds = 200
     package var gossipIdleIntervalMilliseconds = 5_000
     package var fanout = 3
+    /// How many bytes a second are given to nodes that join, all of them together; 0 for as many as there can be.
+    package var bootstrapBytesPerSecond = 0
 
     package init() {}
 

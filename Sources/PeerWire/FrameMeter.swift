@@ -79,7 +79,7 @@ extension PeerWire {
     static func envelopeByteCount(ofMessage head: ArraySlice<UInt8>) -> Int? {
         switch head.first.flatMap(FrameType.init) {
         case .push: head.count < Self.envelopeHeadBytes ? nil : Self.envelopeHeadBytes + 16 * Int(head[head.startIndex + 2])
-        case .sessionRecords: 1 + 2 + 2  // Type, number of the session, sequence.
+        case .sessionRecords, .bootstrapRecords: 1 + 2 + 2  // Type, number of the session, sequence.
         case .tell: 1 + 2  // Type, number of the question.
         default: nil
         }

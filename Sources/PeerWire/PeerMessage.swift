@@ -34,6 +34,8 @@ package enum PeerMessage: Equatable, Sendable {
     case session(number: UInt16, sequence: UInt16, SessionMessage)
     /// - Parameter number: tells one question of a connection from the next.
     case catchUp(number: UInt16, CatchUpMessage)
+    /// Number and sequence as those of a session.
+    case bootstrap(number: UInt16, sequence: UInt16, BootstrapMessage)
 }
 
 /// Who is there, and what it speaks.
@@ -120,6 +122,13 @@ enum FrameType: UInt8, CaseIterable {
     /// A piece of a message that is longer than a frame; the last piece ends it.
     case part = 40
     case lastPart
+    case bootstrapAsk = 48
+    case bootstrapCapture
+    case bootstrapGive
+    case bootstrapRecords
+    case bootstrapEnd
+    case bootstrapAcknowledge
+    case bootstrapStop
 }
 
 /// Why a peer's bytes cannot be read. The connection closes, with this for the log.

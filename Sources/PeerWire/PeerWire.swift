@@ -96,6 +96,11 @@ package enum PeerWire {
             bytes.append(Self.type(of: message).rawValue)
             bytes.append(number)
             Self.append(message, to: &bytes)
+        case .bootstrap(let number, let sequence, let message):
+            bytes.append(Self.type(of: message).rawValue)
+            bytes.append(number)
+            bytes.append(sequence)
+            Self.append(message, to: &bytes)
         }
     }
 
@@ -165,6 +170,9 @@ package enum PeerWire {
         case .push: return .push(try Self.readPush(&reader))
         case .part, .lastPart: throw .misplacedPart
         case .ask, .tell, .told: return .catchUp(number: try reader.number(UInt16.self), try Self.readCatchUp(type, &reader))
+        case .bootstrapAsk, .bootstrapCapture, .bootstrapGive, .bootstrapRecords, .bootstrapEnd, .bootstrapAcknowledge, .bootstrapStop:
+            let (number, sequence) = (try reader.number(UInt16.self), try reader.number(UInt16.self))
+            return .bootstrap(number: number, sequence: sequence, try Self.readBootstrap(type, &reader))
         default:
             let (number, sequence) = (try reader.number(UInt16.self), try reader.number(UInt16.self))
             return .session(number: number, sequence: sequence, try Self.readSession(type, &reader))

@@ -33,6 +33,8 @@ struct WireReader {
         return Array(self.bytes[self.offset...])
     }
 
+    var isAtEnd: Bool { self.remaining == 0 }
+
     /// Nothing may be left.
     func end() throws(PeerWireError) {
         guard self.remaining == 0 else { throw self.malformed }

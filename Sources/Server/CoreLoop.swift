@@ -56,6 +56,7 @@ final class CoreLoop {
         let append: (Batch) -> Void
         let sync: () -> Void
         let drain: (DrainJob) -> Void
+        let load: (LoadJob) -> Void
         let sweep: (LogPosition) -> Void
         /// Reads a block of the log and reports with `logWasRead`.
         let read: (LogRead, @escaping @Sendable ([UInt8]?) -> Void) -> Void
@@ -105,6 +106,7 @@ final class CoreLoop {
                 self.threads.append(batch)
                 self.scheduleSync()
             case .drain(let job): self.threads.drain(job)
+            case .load(let job): self.threads.load(job)
             case .sweep(let position): self.threads.sweep(position)
             }
         }
@@ -211,6 +213,7 @@ final class CoreLoop {
         switch report {
         case .committed(let adjustments): self.replica.store.drainCommitted(adjustments)
         case .drained(let adjustments): self.guarded { () throws(StoreError) in try self.replica.store.drained(adjustments, at: self.moment.now) }
+        case .loaded(let outcome): self.guarded { () throws(StoreError) in try self.replica.loaded(outcome, at: self.moment.now) }
         case .waitsForRoom(let error):
             self.logger.warning("LMDB has no room; writes will be refused once the table is full", metadata: ["cause": "\(error)"])
             self.replica.store.drainFailed(error)

@@ -3,12 +3,14 @@ import NIOPosix
 import Storage
 import Synchronization
 
-/// The thread that moves frozen tables to LMDB and removes log segments that are not needed any more.
+/// The thread that writes to LMDB, frozen tables and what a bootstrap brings, and removes log segments that are not needed any more.
 final class DrainThread: Sendable {
     enum Report: Sendable {
         /// A part of the table is in the base.
         case committed([DigestAdjustment])
         case drained([DigestAdjustment])
+        /// A bootstrap's job is in the base.
+        case loaded(LoadOutcome)
         /// No room; it is tried again until there is.
         case waitsForRoom(StoreError)
         /// LMDB or the log's folder cannot be relied on any more: the process must end.
@@ -47,6 +49,24 @@ final class DrainThread: Sendable {
                 self.report(.waitsForRoom(error))
                 guard self.waitForRoom() else { return }
                 drain.retry()
+            }
+        }
+    }
+
+    func start(_ job: LoadJob) {
+        self.pool.submit { _ in self.run(job) }
+    }
+
+    private func run(_ job: LoadJob) {
+        var load = BulkLoad(job, into: self.base.makeWriter())
+        while true {
+            do throws(StoreError) {
+                if case .finished(let outcome) = try load.step() { return self.report(.loaded(outcome)) }
+            } catch {
+                guard error.isDiskFull else { return self.report(.broken(error)) }
+                self.report(.waitsForRoom(error))
+                guard self.waitForRoom() else { return }
+                load.retry()
             }
         }
     }

@@ -149,7 +149,8 @@ private final class RunningNode: Sendable {
         }
         let logReads = LogReadThread(disk: opened.disk)
         let threads = CoreLoop.Threads(
-            append: { sync.append($0) }, sync: { sync.requestSync() }, drain: { drain.start($0) }, sweep: { drain.sweep(through: $0) },
+            append: { sync.append($0) }, sync: { sync.requestSync() }, drain: { drain.start($0) }, load: { drain.start($0) },
+            sweep: { drain.sweep(through: $0) },
             read: { read, report in logReads.run(read) { records in loop.execute { report(records) } } })
         let core = CoreLoop(eventLoop: loop, replica: replica, threads: threads, logger: logger)
         box.value = core

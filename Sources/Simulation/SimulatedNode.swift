@@ -14,6 +14,7 @@ final class SimulatedNode {
     /// What this node's wall clock is off by, in milliseconds.
     let clockOffset: Int64
     private let configuration: StoreConfiguration
+    private let settings: ReplicaConfiguration
     private let peers: PeerConfiguration
     private(set) var disk = SimulatedDisk()
     private var contents = MemoryBase.Contents()
@@ -25,6 +26,7 @@ final class SimulatedNode {
     private var writer: LogWriter?
     private var queue: [Batch] = []
     private var drain: Drain?
+    private var load: BulkLoad?
     private var session: Session?
     /// Writes that are executed and not yet acknowledged, oldest first.
     private var pending: [(position: LogPosition, write: Write)] = []
@@ -34,12 +36,14 @@ final class SimulatedNode {
     /// A write as the client knows it.
     struct Write {
         let key: [UInt8]
+        let dot: Dot
         let stamp: Stamp
         let isTombstone: Bool
     }
 
-    init(index: Int, clockOffset: Int64, configuration: StoreConfiguration, peers: PeerConfiguration) {
-        (self.index, self.clockOffset, self.configuration, self.peers) = (index, clockOffset, configuration, peers)
+    init(index: Int, clockOffset: Int64, configuration: StoreConfiguration, settings: ReplicaConfiguration, peers: PeerConfiguration) {
+        (self.index, self.clockOffset, self.configuration) = (index, clockOffset, configuration)
+        (self.settings, self.peers) = (settings, peers)
     }
 
     func wall(at now: Instant) -> WallTime {
@@ -58,7 +62,7 @@ final class SimulatedNode {
             disk: self.disk, base: self.base, configuration: self.configuration, founds: !configuration.awaitsOthers, using: &random)
         if report.tornBytes > 0 { self.tornTails += 1 }
         let replica = Replica(
-            store: store, configuration: ReplicaConfiguration(), randomSeed: random.next(), startedAt: now, surroundings: { Surroundings() })
+            store: store, configuration: self.settings, randomSeed: random.next(), startedAt: now, surroundings: { Surroundings() })
         self.writer = LogWriter(disk: self.disk, head: store.head)
         try replica.startPeers(configuration, at: now, using: &random)
         let session = Session(id: 1, address: "client", localAddress: "node", isAuthenticated: true, at: now)
@@ -69,7 +73,7 @@ final class SimulatedNode {
     /// The process ends without warning.
     func kill() {
         self.contents = self.base.contents
-        (self.replica, self.session, self.writer, self.drain) = (nil, nil, nil, nil)
+        (self.replica, self.session, self.writer, self.drain, self.load) = (nil, nil, nil, nil, nil)
         (self.queue, self.pending) = ([], [])
     }
 
@@ -84,6 +88,8 @@ final class SimulatedNode {
     func take(_ batch: Batch) { self.queue.append(batch) }
 
     func take(_ job: DrainJob) { self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 4) }
+
+    func take(_ job: LoadJob) { self.load = BulkLoad(job, into: self.base.makeWriter()) }
 
     /// True while the disk holds what a power cut may take.
     var hasUnsynced: Bool { self.replica != nil && self.disk.unsyncedByteCount > 0 }
@@ -129,6 +135,17 @@ final class SimulatedNode {
         }
     }
 
+    /// One step of a bootstrap's job.
+    ///
+    /// - Returns: false where none runs any more.
+    func stepLoad(at now: Instant) throws(StoreError) -> Bool {
+        guard let replica, let step = try self.load?.step() else { return false }
+        guard case .finished(let outcome) = step else { return true }
+        self.load = nil
+        try replica.loaded(outcome, at: now)
+        return false
+    }
+
     // MARK: Clients
 
     /// Executes a command; a write that is executed is acknowledged once it is durable.
@@ -148,7 +165,7 @@ final class SimulatedNode {
         guard let position, position > 0, writer.withBytes({ $0.first }) != UInt8(ascii: "-") else { return }
         let version = try self.version(of: key)
         guard let version, version.dot.replica == replica.store.identity.replica, version.isTombstone == isTombstone else { return }
-        self.pending.append((position, Write(key: key, stamp: version.stamp, isTombstone: isTombstone)))
+        self.pending.append((position, Write(key: key, dot: version.dot, stamp: version.stamp, isTombstone: isTombstone)))
     }
 
     private func version(of key: [UInt8]) throws(StoreError) -> VersionHeader? {

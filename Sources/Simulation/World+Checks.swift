@@ -1,5 +1,6 @@
 import Basics
 import Digests
+import Node
 import Storage
 
 /// Something that must hold does not.
@@ -56,6 +57,25 @@ extension World {
         let recount = try store.recount(from: Token(rawValue: 0), budget: .max)
         guard let recount, recount.mismatch == nil, recount.damaged == 0 else {
             throw Violation("node \(node.index): the digest differs from a scan")
+        }
+    }
+
+    /// A node that joins has applied nothing but what its bootstrap stored (I24); once it has joined it has all that it says it has seen (I26).
+    func checkJoiner(_ node: SimulatedNode, _ replica: Replica) throws {
+        guard !replica.isJoining else {
+            guard replica.store.seen.isEmpty, replica.store.live.count == 0 else {
+                throw Violation("node \(node.index) joins, and has seen \(replica.store.seen), \(replica.store.live.count) entries in its table")
+            }
+            return
+        }
+        self.counts.joins += 1
+        let entries = try node.entries()
+        for write in self.nodes.flatMap(\.acknowledged) where replica.store.seen.covers(write.dot) {
+            guard let stored = entries[write.key], stored.header.stamp >= write.stamp else {
+                throw Violation(
+                    "node \(node.index) has joined and seen \(write.dot), but of \(String(decoding: write.key, as: UTF8.self)) it has \(String(describing: entries[write.key]?.header.stamp)), not \(write.stamp)"
+                )
+            }
         }
     }
 

@@ -18,13 +18,18 @@ extension World {
 
     /// Runs the history that a seed draws, and checks what must hold at its end.
     package static func run(seed: UInt64, operations: Int = 1_000) throws -> Outcome {
-        let world = try World(seed: seed, plan: WorldPlan(seed: seed, operations: operations))
+        try self.run(seed: seed, plan: WorldPlan(seed: seed, operations: operations))
+    }
+
+    package static func run(seed: UInt64, plan: WorldPlan) throws -> Outcome {
+        let world = try World(seed: seed, plan: plan)
         try world.found()
         try world.disturb()
         try world.heal()
         let wasUnequal = try !world.hasConverged()
         let took = try world.converge(within: Self.convergenceLimit)
         try world.check()
+        for node in world.nodes { world.countBootstraps(of: node) }
         var counts = world.counts
         for mendings in world.nodes.compactMap(\.replica?.mendings) {
             counts.catchUps += mendings.catchUps

@@ -4,9 +4,12 @@ import Storage
 /// Histories that a test tells itself.
 extension World {
     /// Founds a cluster without faults.
-    package static func calm(seed: UInt64, nodes: Int, logCapBytes: Int = 1 << 30) throws -> World {
+    package static func calm(
+        seed: UInt64, nodes: Int, joiners: Int = 0, logCapBytes: Int = 1 << 30, bootstrapBytesPerSecond: Int = 0
+    ) throws -> World {
         var plan = WorldPlan(seed: seed, nodes: nodes)
         (plan.greatestClockOffset, plan.logCapBytes) = (.zero, logCapBytes)
+        (plan.joiners, plan.bootstrapBytesPerSecond) = (joiners, bootstrapBytesPerSecond)
         let world = try World(seed: seed, plan: plan)
         try world.found()
         return world
@@ -27,6 +30,21 @@ extension World {
             try self.nodes[node].execute([Array("SET".utf8), Array(key.utf8), Array(value.utf8)], at: self.now)
         }
     }
+
+    /// Starts a node that is down, or that has never run.
+    package func start(_ index: Int) throws { try self.start(self.nodes[index]) }
+
+    /// The process of a node ends without warning.
+    package func kill(_ index: Int) throws { try self.end(self.nodes[index], cutsPower: false) }
+
+    /// Whether a node answers clients.
+    package func isServing(_ index: Int) -> Bool { self.nodes[index].replica?.isServing ?? false }
+
+    /// What a node has got as a joiner since it was started.
+    package func bootstraps(of index: Int) -> (begun: Int, resumed: Int) { self.nodes[index].replica?.bootstraps ?? (0, 0) }
+
+    /// How many records a node has given to joiners since it was started, and to how many of them it gives now.
+    package func given(by index: Int) -> (entries: Int, joiners: Int) { self.nodes[index].replica?.given ?? (0, 0) }
 
     /// How often a node asked others' logs, and with what success, and how many sessions it had.
     package func mendings(of node: Int) -> (catchUps: Int, refused: Int, sessions: Int) { self.nodes[node].replica?.mendings ?? (0, 0, 0) }

@@ -19,6 +19,7 @@ package final class World {
         case append(node: Int, incarnation: Int)
         case sync(node: Int, incarnation: Int)
         case drain(node: Int, incarnation: Int)
+        case load(node: Int, incarnation: Int)
         case readLog(node: Int, incarnation: Int, link: UInt64, number: UInt16, LogRead)
         case partition, rejoin
         case kill, cutPower, resetOne
@@ -26,7 +27,7 @@ package final class World {
     }
 
     package let plan: WorldPlan
-    package private(set) var counts = FaultCounts()
+    package internal(set) var counts = FaultCounts()
     /// Changes with everything that happens: two runs of one seed end with the same.
     package private(set) var logDigest: UInt64 = 0
     package private(set) var events = 0
@@ -52,18 +53,22 @@ package final class World {
         (self.operators, self.identities) = (SplitMix64(seed: seeds.next()), SplitMix64(seed: seeds.next()))
         var clocks = SplitMix64(seed: seeds.next())
         let offset = plan.greatestClockOffset.wholeNanoseconds / 1_000_000
-        let addresses = try (0..<plan.nodes).map { try PeerAddress(host: "node\($0)", port: 7_380) }
-        self.nodes = try (0..<plan.nodes).map { index in
+        let addresses = try (0..<plan.allNodes).map { try PeerAddress(host: "node\($0)", port: 7_380) }
+        self.nodes = try (0..<plan.allNodes).map { index in
             var store = StoreConfiguration()
             (store.tableEntries, store.segmentBytes, store.tableAge) = (plan.tableEntries, 20_000, .seconds(5))
             store.logCapBytes = plan.logCapBytes
             var peers = PeerConfiguration()
-            (peers.name, peers.advertised, peers.seeds, peers.expected) = (try MemberName("node\(index)"), addresses[index], addresses, plan.nodes)
-            return SimulatedNode(index: index, clockOffset: Int64.random(in: -offset...offset, using: &clocks), configuration: store, peers: peers)
+            (peers.name, peers.advertised, peers.seeds) = (try MemberName("node\(index)"), addresses[index], Array(addresses[..<plan.nodes]))
+            peers.expected = index < plan.nodes ? plan.nodes : 0
+            var settings = ReplicaConfiguration()
+            settings.bootstrapBytesPerSecond = plan.bootstrapBytesPerSecond
+            let clockOffset = Int64.random(in: -offset...offset, using: &clocks)
+            return SimulatedNode(index: index, clockOffset: clockOffset, configuration: store, settings: settings, peers: peers)
         }
-        self.partition = Partition(nodes: plan.nodes)
-        self.wakes = Array(repeating: nil, count: plan.nodes)
-        for node in self.nodes { try self.start(node) }
+        self.partition = Partition(nodes: plan.allNodes)
+        self.wakes = Array(repeating: nil, count: plan.allNodes)
+        for node in self.nodes.prefix(plan.nodes) { try self.start(node) }
     }
 
     // MARK: Phases
@@ -71,7 +76,7 @@ package final class World {
     /// Runs until every node serves clients.
     package func found() throws {
         let deadline = self.now + .seconds(120)
-        while !self.nodes.allSatisfy({ $0.replica?.isServing ?? false }) {
+        while !self.nodes.prefix(self.plan.nodes).allSatisfy({ $0.replica?.isServing ?? false }) {
             guard self.now < deadline else { throw Violation("after 120 s not all nodes serve") }
             guard try self.step() else { throw Violation("nothing happens any more") }
         }
@@ -89,6 +94,7 @@ package final class World {
         some(self.plan.kills, .kill, &self.operators)
         some(self.plan.powerCuts, .cutPower, &self.operators)
         some(self.plan.resets, .resetOne, &self.operators)
+        for joiner in self.plan.nodes..<self.plan.allNodes { some(1, .restart(node: joiner), &self.operators) }
         while let next = self.queue.next, next <= end { _ = try self.step() }
     }
 
@@ -99,7 +105,7 @@ package final class World {
     /// Everything works from now on.
     package func heal() throws {
         self.hasFaults = false
-        self.partition = Partition(nodes: self.plan.nodes)
+        self.partition = Partition(nodes: self.plan.allNodes)
         for node in self.nodes where node.replica == nil { try self.start(node) }
     }
 
@@ -153,13 +159,16 @@ package final class World {
         case .drain(let index, let incarnation):
             guard self.nodes[index].incarnation == incarnation else { return }
             try self.stepDrain(self.nodes[index])
+        case .load(let index, let incarnation):
+            guard self.nodes[index].incarnation == incarnation else { return }
+            try self.stepLoad(self.nodes[index])
         case .readLog(let index, let incarnation, let link, let number, let read):
             guard self.nodes[index].incarnation == incarnation else { return }
             let records = self.nodes[index].run(read)
             self.counts.logReads += 1
             try self.turn(self.nodes[index]) { $0.logWasRead(link: link, number: number, records, at: self.now) }
         case .partition: self.cut()
-        case .rejoin: self.partition = Partition(nodes: self.plan.nodes)
+        case .rejoin: self.partition = Partition(nodes: self.plan.allNodes)
         case .kill, .cutPower: try self.crash(event)
         case .resetOne:
             guard let connection = self.open.randomElement(using: &self.operators) else { return }
@@ -181,6 +190,12 @@ package final class World {
         }
     }
 
+    private func stepLoad(_ node: SimulatedNode) throws {
+        var goesOn = false
+        try self.turn(node) { _ in goesOn = try node.stepLoad(at: self.now) }
+        if goesOn { self.plan(.load(node: node.index, incarnation: node.incarnation), in: self.syncTime()) } else { self.counts.loads += 1 }
+    }
+
     /// One sync in twenty is slow, as on a disk that others use.
     private func syncTime() -> Duration {
         self.disks.next() % 20 == 0
@@ -190,7 +205,7 @@ package final class World {
     private func readTime() -> Duration { .microseconds(Int.random(in: 20...2_000, using: &self.disks)) }
 
     private func write() throws {
-        let node = self.nodes[Int.random(in: 0..<self.plan.nodes, using: &self.load)]
+        let node = self.nodes[Int.random(in: 0..<self.plan.allNodes, using: &self.load)]
         let key = Array("key\(Int.random(in: 0..<self.plan.keys, using: &self.load))".utf8)
         let value = (0..<Int.random(in: 0...40, using: &self.load)).map { _ in UInt8.random(in: 0...255, using: &self.load) }
         let isDelete = self.load.next() % 4 == 0
@@ -200,12 +215,12 @@ package final class World {
 
     private func cut() {
         self.counts.partitions += 1
-        self.partition = Partition(Partition.Kind.allCases.randomElement(using: &self.operators)!, nodes: self.plan.nodes, using: &self.operators)
+        self.partition = Partition(Partition.Kind.allCases.randomElement(using: &self.operators)!, nodes: self.plan.allNodes, using: &self.operators)
         self.plan(.rejoin, in: .milliseconds(Int.random(in: 500...8_000, using: &self.operators)))
     }
 
     private func crash(_ event: Event) throws {
-        var node = self.nodes[Int.random(in: 0..<self.plan.nodes, using: &self.operators)]
+        var node = self.nodes[Int.random(in: 0..<self.plan.allNodes, using: &self.operators)]
         if case .cutPower = event, Int.random(in: 0..<10, using: &self.operators) > 0 {
             // Rarely has a node unsynced bytes just then, and those are what a power cut is about: waits for one that has.
             guard let dirty = self.nodes.filter({ $0.hasUnsynced }).randomElement(using: &self.operators) else {
@@ -216,19 +231,31 @@ package final class World {
         guard node.replica != nil else { return }
         if case .kill = event {
             self.counts.kills += 1
-            node.kill()
+            try self.end(node, cutsPower: false)
         } else {
             self.counts.powerCuts += 1
-            node.cutPower(using: &self.disks)
-        }
-        for connection in self.open where connection.nodes.contains(node.index) {
-            connection.links[connection.side(of: node.index)] = nil
-            try self.close(connection)
+            try self.end(node, cutsPower: true)
         }
         self.plan(.restart(node: node.index), in: .milliseconds(Int.random(in: 10...6_000, using: &self.operators)))
     }
 
-    private func start(_ node: SimulatedNode) throws {
+    /// A node's process ends without warning.
+    func end(_ node: SimulatedNode, cutsPower: Bool) throws {
+        self.countBootstraps(of: node)
+        if cutsPower { node.cutPower(using: &self.disks) } else { node.kill() }
+        for connection in self.open where connection.nodes.contains(node.index) {
+            connection.links[connection.side(of: node.index)] = nil
+            try self.close(connection)
+        }
+    }
+
+    func countBootstraps(of node: SimulatedNode) {
+        guard let (begun, resumed) = node.replica?.bootstraps else { return }
+        self.counts.bootstraps += begun
+        self.counts.resumedBootstraps += resumed
+    }
+
+    func start(_ node: SimulatedNode) throws {
         let torn = node.tornTails
         try node.start(at: self.now, using: &self.identities)
         self.counts.restarts += node.incarnation > 1 ? 1 : 0
@@ -242,7 +269,7 @@ package final class World {
     /// One tick of a node's core loop.
     func turn(_ node: SimulatedNode, _ body: (Replica) throws -> Void) throws {
         guard let replica = node.replica else { return }
-        let moment = node.moment(at: self.now)
+        let (moment, wasJoining) = (node.moment(at: self.now), replica.isJoining)
         replica.beginTick(at: self.now)
         try body(replica)
         try replica.tendPeers(at: moment)
@@ -258,6 +285,9 @@ package final class World {
             case .drain(let job):
                 node.take(job)
                 self.plan(.drain(node: node.index, incarnation: node.incarnation), in: .microseconds(100))
+            case .load(let job):
+                node.take(job)
+                self.plan(.load(node: node.index, incarnation: node.incarnation), in: .microseconds(100))
             case .sweep(let position): try node.sweep(through: position)
             }
         }
@@ -265,6 +295,7 @@ package final class World {
         if let failure = replica.peerFailure { throw failure }
         try self.serve(node, replica)
         self.planWake(node, replica)
+        if wasJoining { try self.checkJoiner(node, replica) }
     }
 
     private func pump(_ node: SimulatedNode, _ replica: Replica, _ moment: Replica.Moment) throws {
@@ -391,6 +422,7 @@ package final class World {
         case .restart(let node): words += [14, UInt64(node)]
         case .readLog(let node, _, let link, let number, let read):
             words += [15, UInt64(node), link, UInt64(number), read.block.start, read.block.end]
+        case .load(let node, _): words += [16, UInt64(node)]
         }
         self.logDigest = words.withUnsafeBytes { checksum(of: $0, seed: 0) }
     }

@@ -3,6 +3,8 @@ import Basics
 /// What goes wrong in a history, and how often: drawn from its seed before it begins.
 package struct WorldPlan: Equatable, Sendable {
     package var nodes: Int
+    /// Nodes beside these that are started empty while the others write.
+    package var joiners = 0
     package var keys: Int
     package var operations: Int
     /// How long the writes and the faults go on.
@@ -22,6 +24,11 @@ package struct WorldPlan: Equatable, Sendable {
     package var tableEntries: Int
     /// So much of each node's log is kept for the others: with none, or little, what they lack is found by sessions.
     package var logCapBytes: Int
+    /// How fast members give to joiners; 0 for as fast as they can.
+    package var bootstrapBytesPerSecond = 0
+
+    /// Founders and joiners.
+    package var allNodes: Int { self.nodes + self.joiners }
 
     /// Draws a plan: each kind of fault is off in a third of the histories.
     package init(seed: UInt64, nodes: Int = 5, operations: Int = 1_000) {
@@ -56,12 +63,18 @@ package struct FaultCounts: Equatable, Sendable {
     package var tornTails = 0
     package var resets = 0
     package var drains = 0
+    /// Jobs of bootstraps that were stored.
+    package var loads = 0
     /// Blocks of logs that were read for peers.
     package var logReads = 0
     /// What was asked of peers' logs and came, or did not; and repair sessions. Of processes that were there at the end.
     package var catchUps = 0
     package var refusedCatchUps = 0
     package var sessions = 0
+    /// Bootstraps from the first entry on, those that went on behind what was stored, and joiners that came to have everything.
+    package var bootstraps = 0
+    package var resumedBootstraps = 0
+    package var joins = 0
 
     package init() {}
 
@@ -76,9 +89,13 @@ package struct FaultCounts: Equatable, Sendable {
         self.tornTails += other.tornTails
         self.resets += other.resets
         self.drains += other.drains
+        self.loads += other.loads
         self.logReads += other.logReads
         self.catchUps += other.catchUps
         self.refusedCatchUps += other.refusedCatchUps
         self.sessions += other.sessions
+        self.bootstraps += other.bootstraps
+        self.resumedBootstraps += other.resumedBootstraps
+        self.joins += other.joins
     }
 }

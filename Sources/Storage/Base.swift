@@ -72,8 +72,16 @@ package protocol BaseWriter: AnyObject {
     func seek(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry?
     /// Stores a version in place of whatever the key has. The last `seek` must have been for that key.
     func put(_ record: RecordView, token: Token) throws(StoreError)
+    /// Stores an entry behind all others, without a `seek`.
+    ///
+    /// - Returns: false, with nothing stored, where its place is not behind all others.
+    func append(_ record: RecordView, token: Token) throws(StoreError) -> Bool
     /// Makes the transaction durable: entries, and the checkpoint where one is given. After a failure nothing of it is visible.
     func commit(_ checkpoint: Checkpoint?) throws(StoreError)
+    /// The same with some control values beside the entries; the checkpoint's position stays, and so do all other values.
+    ///
+    /// - Precondition: there is a checkpoint.
+    func commit(_ control: [ControlKey: [UInt8]]) throws(StoreError)
     /// Forgets the transaction, if there is one.
     func abort()
 }

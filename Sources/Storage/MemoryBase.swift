@@ -158,6 +158,19 @@ package final class MemoryBase: Base {
             self.lender.takeBack()
         }
 
+        func append(_ record: RecordView, token: Token) -> Bool {
+            let last = self.staged!.entries.last
+            if let last, !Entry.precedes(last, token, record.key) { return false }
+            self.staged!.entries.append(Entry(token: token, key: Array(record.key), value: Array(record.value)))
+            return true
+        }
+
+        func commit(_ control: [ControlKey: [UInt8]]) throws(StoreError) {
+            guard var checkpoint = self.staged?.checkpoint else { preconditionFailure("control values without a checkpoint") }
+            for (key, value) in control { checkpoint.control[key] = value.isEmpty ? nil : value }
+            try self.commit(checkpoint)
+        }
+
         func commit(_ checkpoint: Checkpoint?) throws(StoreError) {
             defer { self.abort() }
             try self.base.commitFault()

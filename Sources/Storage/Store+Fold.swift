@@ -7,17 +7,17 @@ extension Store {
     package var foldedDigest: Digest { self.tree.root }
 
     /// True where `foldFew` can fold all there is to fold.
-    package var hasFewUnfolded: Bool { self.frozen == nil && self.live.hasFewUnfolded }
+    package var hasFewUnfolded: Bool { !self.isBaseMoving && self.live.hasFewUnfolded }
 
     /// True where the folded digest is that of all entries.
-    package var isFolded: Bool { self.frozen == nil && self.live.unfolded == 0 }
+    package var isFolded: Bool { !self.isBaseMoving && self.live.unfolded == 0 }
 
     /// Folds up to `budget` entries of the live table, fewer where many that are folded already lie between them; all, where they are few
     /// enough: while others are put, the last ones would otherwise be chased for ever.
     ///
-    /// - Returns: false where a drain has to end first: what the base holds for a key is then not known to be what the digest contains.
+    /// - Returns: false where a drain or a load has to end first: what the base holds for a key is then not known to be what the digest contains.
     package func fold(budget: Int) throws(StoreError) -> Bool {
-        guard self.frozen == nil else { return false }
+        guard !self.isBaseMoving else { return false }
         let isNearlyDone = self.live.unfolded / Self.lastBudgets <= budget
         var steps = isNearlyDone ? .max : min(budget, .max / Self.stepsPerFold) * Self.stepsPerFold
         var (index, passes) = (self.live.start(of: self.foldCursor), 0)
@@ -42,7 +42,7 @@ extension Store {
 
     /// Folds up to `budget` entries, as long as there are few: cheap however large the table is.
     package func foldFew(budget: Int) throws(StoreError) {
-        guard self.frozen == nil else { return }
+        guard !self.isBaseMoving else { return }
         for _ in 0..<budget {
             guard let token = self.live.takeUnfolded() else { return }
             try self.fold(range: token...token)
@@ -127,7 +127,7 @@ extension Store {
     ///
     /// - Returns: nil where a drain has to end first.
     package func recount(from start: Token, budget: Int) throws(StoreError) -> Recount? {
-        guard self.frozen == nil else { return nil }
+        guard !self.isBaseMoving else { return nil }
         var result = Recount(next: start)
         while let token = result.next, result.entries < budget {
             let range = self.tree.leaf(containing: token).range
@@ -157,7 +157,7 @@ extension Store {
     ///
     /// - Returns: false where there is nothing to do now.
     package func growDigest(budget: Int) throws(StoreError) -> Bool {
-        guard self.frozen == nil else { return false }
+        guard !self.isBaseMoving else { return false }
         if !self.tree.isGrowing {
             guard self.tree.wantsGrowth else { return false }
             self.tree.beginGrowth()

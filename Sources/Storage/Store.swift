@@ -26,6 +26,8 @@ package final class Store {
     var tail: LogTail
     package internal(set) var live = Table()
     package internal(set) var frozen: FrozenTable?
+    /// What a bootstrap stores in the base.
+    var load = Load.none
     let reader: any BaseReader
     let base: any Base
 
@@ -60,7 +62,7 @@ package final class Store {
     package private(set) var drainFailure: StoreError?
     /// While set, no table is frozen: slices of digest work, which wait for the drain to end, get their turn.
     package var holdsFreeze = false
-    private var isStopping = false
+    var isStopping = false
 
     /// A change that could still fail to be appended.
     struct Undo {
@@ -211,6 +213,8 @@ package final class Store {
         case append(Batch)
         /// Store in the base, then report `drained` or `drainFailed`.
         case drain(DrainJob)
+        /// Store in the base, then report `loaded` or `drainFailed`.
+        case load(LoadJob)
         /// Remove the segments that end at or before this position.
         case sweep(LogPosition)
     }
@@ -225,6 +229,7 @@ package final class Store {
         }
         if self.shouldFreeze(at: now) { self.freeze() }
         if let job = self.startDrainIfSynced(at: now) { actions.append(.drain(job)) }
+        if let job = self.takeLoad() { actions.append(.load(job)) }
         if let position = self.takeSweepable() { actions.append(.sweep(position)) }
         return actions
     }
@@ -328,13 +333,16 @@ package final class Store {
         self.pacing.drainEnded(at: now)
         self.drainedPosition = self.frozen!.checkpoint.position
         self.frozen = nil
-        self.drainFailure = nil
+        self.drainEndedWithRoom()
         self.counters.drains += 1
         try self.reader.baseChanged()
     }
 
     /// The drain found no room and will be tried again; until then reads see the frozen table as before.
     package func drainFailed(_ error: StoreError) { self.drainFailure = error }
+
+    /// What failed for want of room has been done.
+    func drainEndedWithRoom() { self.drainFailure = nil }
 
     /// From now on every tick drains what there is; the store is done when nothing is live or frozen.
     package func stop() { self.isStopping = true }

@@ -5,7 +5,8 @@ import Glibc
 /// `hearsay bench`: tools that measure nodes from outside.
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure nodes through their public ports.", subcommands: [BenchServeCommand.self, BenchRepairCommand.self])
+        commandName: "bench", abstract: "Measure nodes through their public ports.",
+        subcommands: [BenchServeCommand.self, BenchRepairCommand.self, BenchBootstrapCommand.self])
 }
 
 /// `hearsay bench serve`: how fast a node answers SET and GET.

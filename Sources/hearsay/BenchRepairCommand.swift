@@ -78,7 +78,7 @@ struct BenchRepairCommand: AsyncParsableCommand {
     func run() async throws {
         let line = ProgressLine(quiet: self.json)
         do {
-            let report = try await RepairBench.run(self.options, program: try Self.program(), measureRaw: self.measureRaw) { line.show($0) }
+            let report = try await RepairBench.run(self.options, program: try ownProgram(), measureRaw: self.measureRaw) { line.show($0) }
             line.clear()
             print(self.json ? report.json() : report.text())
         } catch {
@@ -95,13 +95,6 @@ struct BenchRepairCommand: AsyncParsableCommand {
         options.method = self.method
         options.folder = self.folder ?? getenv("TMPDIR").map { String(cString: $0) } ?? options.folder
         return options
-    }
-
-    /// This program itself runs as the nodes.
-    private static func program() throws(BenchError) -> String {
-        guard let path = realpath("/proc/self/exe", nil) else { throw .cannotPrepare(what: "this program", reason: String(cString: strerror(errno))) }
-        defer { free(path) }
-        return String(cString: path)
     }
 
     /// The medians of as many measurements as there are runs.

@@ -8,7 +8,9 @@ struct HearsayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hearsay",
         abstract: "An eventually consistent, replicated key-value store that speaks the Redis protocol.",
-        subcommands: [NodeCommand.self, StatusCommand.self, RepairCommand.self, SimulateCommand.self, BenchCommand.self, VersionCommand.self])
+        subcommands: [
+            NodeCommand.self, StatusCommand.self, JoinCommand.self, RepairCommand.self, SimulateCommand.self, BenchCommand.self, VersionCommand.self,
+        ])
 }
 
 /// `hearsay version`.

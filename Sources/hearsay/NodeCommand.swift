@@ -57,6 +57,9 @@ struct NodeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many others to compare with at a time, and to push writes to. (default: 3)", valueName: "count"))
     var fanout: String?
 
+    @Option(help: ArgumentHelp("Give nodes that join so many bytes a second, all of them together; 0 for no limit. (default: 0)", valueName: "size"))
+    var bootstrapRate: String?
+
     @Option(help: ArgumentHelp("How many clients may be connected. (default: 10000)", valueName: "count"))
     var maxClients: String?
 
@@ -123,7 +126,8 @@ struct NodeCommand: AsyncParsableCommand {
             ("allow-flush", self.allowFlush ? "true" : nil), ("local-conditions", self.localConditions), ("table-entries", self.tableEntries),
             ("table-bytes", self.tableBytes), ("log-cap", self.logCap), ("name", self.name), ("peer-listen", self.peerListen),
             ("seed", self.seed.isEmpty ? nil : self.seed.joined(separator: ",")), ("expect", self.expect), ("advertise", self.advertise),
-            ("gossip-interval", self.gossipInterval), ("fanout", self.fanout), ("drop-damaged-log", self.dropDamagedLog ? "true" : nil),
+            ("gossip-interval", self.gossipInterval), ("fanout", self.fanout), ("bootstrap-rate", self.bootstrapRate),
+            ("drop-damaged-log", self.dropDamagedLog ? "true" : nil),
             ("log-level", self.logLevel),
         ]
         return try NodeSettings(options: values, file: self.config)

@@ -102,6 +102,8 @@ struct NodeSettings {
         let gossip = try self.parse("gossip-interval", "a time from 10ms to 60s", milliseconds(in: 10...60_000))
         replica.gossipIntervalMilliseconds = gossip ?? replica.gossipIntervalMilliseconds
         replica.fanout = try self.parse("fanout", "a number from 1 to 64", number(in: 1...64)) ?? replica.fanout
+        let rate = try self.parse("bootstrap-rate", "a size a second up to 1048576GiB, or 0", size(in: 0...1 << 50))
+        replica.bootstrapBytesPerSecond = rate ?? replica.bootstrapBytesPerSecond
         replica.allowsFlush = try self.isSet("allow-flush")
         let conditions = try self.parse("local-conditions", "'allow' or 'refuse'") { ReplicaConfiguration.LocalConditions(rawValue: $0) }
         replica.localConditions = conditions ?? replica.localConditions

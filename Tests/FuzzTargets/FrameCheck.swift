@@ -37,7 +37,7 @@ enum FrameCheck {
         let records = messages.reduce(0) { sum, message in
             switch message {
             case .push(let push): sum + push.records.count
-            case .session(_, _, .records(let bytes)): sum + bytes.count
+            case .session(_, _, .records(let bytes)), .catchUp(_, .tell(let bytes)), .bootstrap(_, _, .records(let bytes)): sum + bytes.count
             default: sum
             }
         }

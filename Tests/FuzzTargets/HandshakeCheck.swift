@@ -10,9 +10,11 @@ import Versioning
 ///
 /// The first byte of an input says what the node is, the rest are frames. A length that leads beyond the input means all that is left.
 enum HandshakeCheck {
-    /// A node to connect to: without a cluster and waiting for one other, or a member with some entries; the one that was dialled, or that dials.
+    /// A node to connect to: without a cluster and waiting for one other, a member with some entries, or one that has just joined; the one that was
+    /// dialled, or that dials.
     static func part(_ choice: UInt8) -> LoneNode.Part {
-        LoneNode.Part(name: "subject", seed: 1, keys: choice & 1 == 0 ? nil : 1...20, dials: choice & 2 != 0)
+        let joins = choice & 4 != 0
+        return LoneNode.Part(name: "subject", seed: 1, keys: choice & 1 == 0 || joins ? nil : 1...20, dials: choice & 2 != 0, joins: joins)
     }
 
     static func run(_ input: UnsafeRawBufferPointer) throws {
@@ -66,6 +68,9 @@ enum HandshakeCheck {
             try require(stamp.map { $0.milliseconds >= written } ?? false, "key \(key) has \(stamp as Any) and was written at \(written)")
             try require(store.seen.covers(Dot(replica: id, sequence: UInt64(key))), "\(store.seen) lacks the node's write \(key)")
         }
+        if node.replica.isJoining { try require(store.seen.isEmpty && store.live.count == 0, "it joins, and has seen \(store.seen)") }
+        // The next job may wait for a tick.
+        guard !store.isLoading else { return }
         guard try store.fold(budget: .max), let recount = try store.recount(from: .first, budget: .max) else {
             throw FuzzFailure(description: "the digest cannot be had")
         }

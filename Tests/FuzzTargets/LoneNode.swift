@@ -17,6 +17,10 @@ final class LoneNode {
         var keys: ClosedRange<UInt8>?
         /// Who has dialled.
         var dials: Bool
+        /// It is a member and has got nothing of what the cluster holds yet.
+        var joins = false
+
+        var isMember: Bool { self.keys != nil || self.joins }
     }
 
     /// The identity of all founded nodes but for the replica id, so that a peer's hello can name the cluster.
@@ -46,10 +50,11 @@ final class LoneNode {
     init(_ part: Part) throws {
         var generator = SplitMix64(seed: part.seed)
         var contents = MemoryBase.Contents()
-        let isFounded = part.keys != nil
+        let isMember = part.isMember
         contents.checkpoint = Checkpoint(
-            identity: Identity(cluster: isFounded ? Self.cluster : .none, digestKey: Self.digestKey, replica: Self.replica(seed: part.seed)))
-        if isFounded { contents.checkpoint!.control[.members] = Self.roster.encoded }
+            identity: Identity(cluster: isMember ? Self.cluster : .none, digestKey: Self.digestKey, replica: Self.replica(seed: part.seed)))
+        if isMember { contents.checkpoint!.control[.members] = Self.roster.encoded }
+        if part.joins { contents.checkpoint!.control[.joining] = [1] }
         self.part = part
         self.base = MemoryBase(contents)
         let store = try Store.open(disk: self.disk, base: self.base, configuration: StoreConfiguration(), using: &generator).store
@@ -60,7 +65,7 @@ final class LoneNode {
         var peers = PeerConfiguration()
         peers.name = try MemberName(part.name)
         peers.advertised = try PeerAddress(host: "node-\(part.name)", port: 7_380)
-        peers.expected = part.keys == nil ? 2 : 0
+        peers.expected = part.isMember ? 0 : 2
         let other = try PeerAddress(host: "other", port: 7_380)
         if part.dials { peers.seeds = [other] }
         try self.replica.startPeers(peers, at: self.now, using: &generator)
@@ -136,6 +141,11 @@ final class LoneNode {
                 case .committed(let adjustments): self.replica.store.drainCommitted(adjustments)
                 case .finished(let adjustments): return try self.replica.store.drained(adjustments, at: self.now)
                 }
+            }
+        case .load(let job):
+            var load = BulkLoad(job, into: self.base.makeWriter())
+            while true {
+                if case .finished(let outcome) = try load.step() { return try self.replica.loaded(outcome, at: self.now) }
             }
         case .sweep: break  // The log is short.
         }

@@ -79,6 +79,8 @@ extension FuzzTarget {
             ("push", .push(Push(hops: 1, named: [ReplicaID(high: 1, low: 2)], records: [1, 2, 3]))),
         ]
         return named + Self.sessions().map { ("session-\($0)", .session(number: 7, sequence: 0, $1)) }
+            + Self.catchUps.map { ("log-\($0)", .catchUp(number: 7, $1)) }
+            + Self.bootstraps().map { ("bootstrap-\($0)", .bootstrap(number: 7, sequence: 1, $1)) }
     }
 
     private static func sessions() -> [(String, SessionMessage)] {
@@ -95,6 +97,22 @@ extension FuzzTarget {
             ("records", .records([1, 2, 3])), ("headers", .headers([4, 5])), ("end-turn", .endTurn(isFinal: true)),
             ("root", .root(SessionRoot(digest: root, seen: Self.seen, tally: tally))), ("acknowledge", .acknowledge(units: 64)),
             ("abort", .abort(.stalled)), ("found", .found(entries: 1_000)),
+        ]
+    }
+
+    private static let catchUps: [(String, CatchUpMessage)] = [
+        (
+            "ask",
+            .ask([DotRange(replica: ReplicaID(high: 1, low: 2), sequences: 3...9), DotRange(replica: ReplicaID(high: 1, low: 3), sequences: 1...1)])
+        ),
+        ("tell", .tell([1, 2, 3])), ("told", .told(isWhole: false)),
+    ]
+
+    private static func bootstraps() -> [(String, BootstrapMessage)] {
+        [
+            ("ask", .ask), ("capture", .capture(BootstrapCapture(seen: Self.seen, entries: 1_000))), ("give-all", .give(after: nil)),
+            ("give", .give(after: BootstrapPlace(token: Token(rawValue: 1 << 40), key: Array("key".utf8)))), ("records", .records([1, 2, 3])),
+            ("end", .end), ("acknowledge", .acknowledge(bytes: 1 << 20)), ("stop", .stop(.incomplete)),
         ]
     }
 
@@ -143,6 +161,10 @@ extension FuzzTarget {
             SeedInput(name: "letting-in", bytes: try self.conversation(1, with: other(nil, seed: 2))),
             SeedInput(name: "repair", bytes: try self.conversation(1, with: other(11...30, seed: 2))),
             SeedInput(name: "repair-dialed", bytes: try self.conversation(3, with: other(40...60, seed: 3))),
+            SeedInput(name: "bootstrap", bytes: try self.conversation(4, with: other(11...30, seed: 2))),
+            SeedInput(name: "bootstrap-dialed", bytes: try self.conversation(6, with: other(40...60, seed: 3))),
+            SeedInput(
+                name: "giving", bytes: try self.conversation(1, with: LoneNode.Part(name: "other", seed: 2, keys: nil, dials: true, joins: true))),
             SeedInput(name: "name-taken", bytes: try self.conversation(1, with: LoneNode.Part(name: "subject", seed: 2, keys: 1...2, dials: true))),
         ]
     }

@@ -86,7 +86,7 @@ enum StoredSeeds {
         case .drain(let job):
             var drain = Drain(job, into: base.makeWriter())
             while true { if case .finished = try drain.step() { return } }
-        case .sweep: break
+        case .load, .sweep: break
         }
     }
 }

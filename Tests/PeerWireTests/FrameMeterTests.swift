@@ -20,13 +20,13 @@ import Testing
     private static func recordBytes(of message: PeerMessage) -> Int {
         switch message {
         case .push(let push): push.records.count
-        case .session(_, _, .records(let records)), .catchUp(_, .tell(let records)): records.count
+        case .session(_, _, .records(let records)), .catchUp(_, .tell(let records)), .bootstrap(_, _, .records(let records)): records.count
         default: 0
         }
     }
 
     @Test(arguments: seeds(100))
-    func `it counts the records of pushes, sessions and logs and nothing else, whatever way the bytes are cut`(seed: UInt64) {
+    func `it counts the records of pushes, sessions, logs and bootstraps and nothing else, whatever way the bytes are cut`(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         let messages = (0..<30).map { _ in MessageDrawing.message(using: &random) }
         var bytes: [UInt8] = []

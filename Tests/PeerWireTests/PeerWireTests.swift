@@ -47,6 +47,19 @@ struct PeerWireTests {
         #expect(throws: PeerWireError.frameLength(length)) { try Self.read(bytes) }
     }
 
+    @Test("that name a place have a key as long as a client's may be, and none that is longer")
+    func places() throws {
+        func bytes(_ count: Int) -> [UInt8] {
+            var bytes: [UInt8] = []
+            let place = BootstrapPlace(token: Token(rawValue: 9), key: [UInt8](repeating: 1, count: count))
+            PeerWire.append(.bootstrap(number: 1, sequence: 2, .give(after: place)), to: &bytes)
+            return bytes
+        }
+        let most = BootstrapPlace.maximumKeyBytes
+        for count in [0, most - 1, most] { #expect(try Self.read(bytes(count)).count == 1) }
+        #expect(throws: PeerWireError.malformed(type: FrameType.bootstrapGive.rawValue)) { try Self.read(bytes(most + 1)) }
+    }
+
     @Test("that ask for writes name ranges in ascending order, as many as the bound and no more")
     func gaps() throws {
         func range(_ low: UInt64, _ first: UInt64, _ last: UInt64) -> DotRange {
@@ -229,6 +242,9 @@ enum MessageDrawing {
                     start: start, sequence: random.next(), announced: Bool.random(using: &random) ? seen(&random) : nil, roster: bytes(500, &random)))
         case 9: return [.ping(random.next()), .pong(random.next()), .twin(nonce: random.next())].randomElement(using: &random)!
         case 7: return .catchUp(number: UInt16.random(in: 0...UInt16.max, using: &random), self.catchUp(using: &random))
+        case 8:
+            let (number, sequence) = (UInt16.random(in: 0...UInt16.max, using: &random), UInt16.random(in: 0...UInt16.max, using: &random))
+            return .bootstrap(number: number, sequence: sequence, self.bootstrap(using: &random))
         default:
             let (number, sequence) = (UInt16.random(in: 0...UInt16.max, using: &random), UInt16.random(in: 0...UInt16.max, using: &random))
             return .session(number: number, sequence: sequence, self.session(using: &random))
@@ -256,6 +272,21 @@ enum MessageDrawing {
             return .ask(gaps)
         case 1: return .tell((0..<1 + random.next() % 3_000).map { UInt8(truncatingIfNeeded: $0) })
         default: return .told(isWhole: Bool.random(using: &random))
+        }
+    }
+
+    private static func bootstrap(using random: inout SplitMix64) -> BootstrapMessage {
+        switch random.next() % 8 {
+        case 0: return .ask
+        case 1: return .capture(BootstrapCapture(seen: seen(&random), entries: random.next()))
+        case 2: return .give(after: nil)
+        case 3:
+            let key = [UInt8](repeating: 3, count: Int.random(in: 0...BootstrapPlace.maximumKeyBytes, using: &random))
+            return .give(after: BootstrapPlace(token: Token(rawValue: random.next()), key: key))
+        case 4: return .records((0..<1 + random.next() % 3_000).map { UInt8(truncatingIfNeeded: $0) })
+        case 5: return .end
+        case 6: return .acknowledge(bytes: Int.random(in: 0...Int(UInt32.max), using: &random))
+        default: return .stop(.stalled)
         }
     }
 

@@ -222,6 +222,7 @@ struct MergeHistory {
             switch action {
             case .append(let batch): batches.append(batch)
             case .drain(let job): self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 2)
+            case .load: preconditionFailure("nothing was asked to be loaded")
             case .sweep(let position): try self.sweep(through: position)
             }
         }

@@ -115,6 +115,7 @@ extension StoreWorld {
             case .drain(let job):
                 let drain = Drain(job, into: self.base.makeWriter(), transactionPages: self.transactionPages)
                 self.drain = RunningDrain(drain: drain)
+            case .load: preconditionFailure("nothing was asked to be loaded")
             case .sweep(let position): self.sweepable = position
             }
         }

@@ -220,6 +220,23 @@ private final class LMDBWriter: BaseWriter {
         if record.isTombstone { try self.transaction!.put(self.dotKey.bytes(record.dot), entryKey, in: self.base.tombstones) }
     }
 
+    func append(_ record: RecordView, token: Token) throws(StoreError) -> Bool {
+        let entryKey = self.key.bytes(token, record.key)
+        guard try self.cursor!.append(entryKey, record.value) else { return false }
+        if record.isTombstone { try self.transaction!.put(self.dotKey.bytes(record.dot), entryKey, in: self.base.tombstones) }
+        return true
+    }
+
+    func commit(_ control: [ControlKey: [UInt8]]) throws(StoreError) {
+        for key in ControlKey.allCases {
+            guard let bytes = control[key] else { continue }
+            try LMDBBase.name(of: key).span.bytes.withUnsafeBytes { name throws(StoreError) in
+                try bytes.span.bytes.withUnsafeBytes { value throws(StoreError) in try self.transaction!.put(name, value, in: self.base.meta) }
+            }
+        }
+        try self.commit(nil as Checkpoint?)
+    }
+
     func commit(_ checkpoint: Checkpoint?) throws(StoreError) {
         self.cursor = nil  // LMDB asks for cursors to go before their transaction.
         guard let transaction = self.transaction.take() else { preconditionFailure("commit without a transaction") }

@@ -99,6 +99,17 @@ struct WriteCursor: ~Copyable {
         return value.bytes
     }
 
+    /// Stores a value behind all others, without a search.
+    ///
+    /// - Returns: false where the key is not greater than all others.
+    func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(StoreError) -> Bool {
+        var (key, value) = (MDB_val(key), MDB_val(value))
+        let code = mdb_cursor_put(self.handle, &key, &value, UInt32(MDB_APPEND))
+        if code == MDB_KEYEXIST { return false }
+        try self.environment.check(code, "append")
+        return true
+    }
+
     /// Stores a value: in place where the cursor stands on the key, which saves LMDB a second search.
     func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isOnKey: Bool) throws(StoreError) {
         var (key, value) = (MDB_val(key), MDB_val(value))

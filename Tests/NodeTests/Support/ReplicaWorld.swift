@@ -78,6 +78,7 @@ final class ReplicaWorld {
             switch action {
             case .append(let batch): self.queue.append(batch)
             case .drain(let job): self.job = job
+            case .load: preconditionFailure("a node without peers joins nobody")
             case .sweep(let position): try SegmentSweeper(disk: self.disk).removeSegments(through: position)
             }
         }

@@ -1,0 +1,120 @@
+import Digests
+
+/// Records of a peer on their way to the base without log and table, and what becomes of a piece of control state in the same transaction.
+package struct LoadJob: Sendable {
+    /// Records that `RecordView.received` has checked, one behind the other in each chunk, all in order of token and key.
+    let chunks: [[UInt8]]
+    package let key: ControlKey
+    package let value: [UInt8]
+    let digestKey: DigestKey
+
+    package var byteCount: Int { self.chunks.reduce(0) { $0 + $1.count } }
+}
+
+/// What storing the records of a job came to.
+package struct LoadOutcome: Sendable {
+    /// What the digest has to take in.
+    package fileprivate(set) var adjustments: [DigestAdjustment] = []
+    package fileprivate(set) var greatestStamp: UInt64 = 0
+    /// Records of which the base had the same version, or a greater one.
+    package fileprivate(set) var known = 0
+}
+
+/// Stores the records of one job in one synced transaction, with its control value: a crash leaves all of it or nothing.
+///
+/// Into an empty base, and behind all that there is, entries are appended: LMDB fills its pages and searches nothing. Between others a record is put
+/// where its key belongs if it is greater than what is there (I1).
+///
+/// - Bound: a job's bytes; in token order they dirty about as many pages as they fill.
+package struct BulkLoad {
+    /// How many entries are stored in a step.
+    private static let stepEntries = 256
+
+    private let job: LoadJob
+    private let writer: any BaseWriter
+    /// The chunk and the offset in it of the next record.
+    private var (chunk, offset) = (0, 0)
+    private var isOpen = false
+    /// No entry lies behind what was stored last, as far as is known.
+    private var appends = true
+    private var outcome = LoadOutcome()
+
+    package enum Step: Sendable {
+        case stored
+        case finished(LoadOutcome)
+    }
+
+    package init(_ job: LoadJob, into writer: any BaseWriter) { (self.job, self.writer) = (job, writer) }
+
+    /// Does the next piece of work. After an error nothing of the job is stored; `retry` begins it again.
+    package mutating func step() throws(StoreError) -> Step {
+        do throws(StoreError) {
+            if !self.isOpen {
+                try self.writer.begin()
+                self.isOpen = true
+            }
+            if self.chunk < self.job.chunks.count {
+                try self.storeSome()
+                return .stored
+            }
+            try self.writer.commit([self.job.key: self.job.value])
+            return .finished(self.outcome)
+        } catch {
+            self.writer.abort()
+            throw error
+        }
+    }
+
+    package mutating func retry() { self = BulkLoad(self.job, into: self.writer) }
+
+    /// Stores the next records of a chunk.
+    private mutating func storeSome() throws(StoreError) {
+        let (chunk, offset, digestKey, writer) = (self.job.chunks[self.chunk], self.offset, self.job.digestKey, self.writer)
+        var (appends, outcome) = (self.appends, self.outcome.taken())
+        self.offset = try chunk.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
+            var (offset, count) = (offset, 0)
+            while offset < bytes.count, count < Self.stepEntries {
+                let record = RecordView(trustedFrame: bytes.baseAddress! + offset)
+                try Self.store(record, at: digestKey.token(of: record.key), digestKey, writer, appends: &appends, &outcome)
+                (offset, count) = (offset + RecordLayout.frameByteCount + record.key.count + record.value.count, count + 1)
+            }
+            return offset
+        }
+        (self.appends, self.outcome) = (appends, outcome)
+        if self.offset == chunk.count { (self.chunk, self.offset) = (self.chunk + 1, 0) }
+    }
+
+    private static func store(
+        _ record: RecordView, at token: Token, _ digestKey: DigestKey, _ writer: any BaseWriter, appends: inout Bool, _ outcome: inout LoadOutcome
+    ) throws(StoreError) {
+        outcome.greatestStamp = max(outcome.greatestStamp, record.stampTime)
+        let (sum, live) = (record.fingerprint(under: digestKey), record.isTombstone ? 0 : 1)
+        if appends {
+            if try writer.append(record, token: token) {
+                outcome.adjustments.append(DigestAdjustment(token: token, sum: sum, entries: 1, live: live))
+                return
+            }
+            appends = false
+        }
+        let stored = try writer.seek(token, key: record.key)
+        if let stored, stored.isIntact, let old = stored.record, !old.precedes(record) {
+            outcome.known += 1
+            return
+        }
+        // One that has rotted counts by its header, as at the start.
+        let below = stored?.record
+        outcome.adjustments.append(
+            DigestAdjustment(
+                token: token, sum: sum &- (below?.fingerprint(under: digestKey) ?? 0), entries: below == nil ? 1 : 0,
+                live: live - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)))
+        try writer.put(record, token: token)
+    }
+}
+
+extension LoadOutcome {
+    /// Moves the value out, so that its array is not copied when it grows elsewhere.
+    fileprivate mutating func taken() -> LoadOutcome {
+        defer { self = LoadOutcome() }
+        return self
+    }
+}
