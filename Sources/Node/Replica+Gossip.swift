@@ -98,7 +98,8 @@ extension Replica {
             return self.close(link, because: "it was let in and did not come")
         }
         let silence = now.since(link.lastHeard)
-        if link.isReady, silence > self.linkPatience { return self.close(link, because: "it has been silent for \(Int(silence.inSeconds)) s") }
+        // Below the least patience nothing is reckoned: this is asked for every link in every tick.
+        if link.isReady, silence > Self.leastPatience, silence > self.linkPatience { return self.close(link, because: "it has been silent for \(Int(silence.inSeconds)) s") }
         if link.owesSummary {
             link.owesSummary = false
             // With what we have seen: vectors differ where a link has just come up, and the peer can ask for what it lacks at once.
@@ -112,21 +113,28 @@ extension Replica {
     /// A peer that has nothing to say when it should have been asked, and should have asked, is gone.
     private var linkPatience: Duration {
         let gap = self.peers!.rounds.longestGap(among: self.peers!.links.count)
-        return max(.seconds(30), gap + gap / 2)
+        return max(Self.leastPatience, gap + gap / 2)
     }
+    private static let leastPatience = Duration.seconds(30)
     /// A node that has got the welcome of this cluster makes a new connection; what is left of the old one is a stranger's.
     private func isLetIn(_ link: PeerLink) -> Bool { link.state == .founding && self.store.isFounded }
 
     /// When `tendPeers` has something to do although nothing happens; nil where never.
     package var peerDeadline: Instant? {
-        guard let peers = self.peers else { return nil }
-        var deadlines = peers.links.compactMap { $0.exchange?.session.deadline }
-        if let asking = peers.asking { deadlines.append(asking.deadline) }
-        if let deadline = peers.dialer.deadline { deadlines.append(deadline) }
-        if self.store.isFounded, !peers.links.isEmpty { deadlines.append(peers.rounds.deadline) }
-        deadlines += peers.links.filter { $0.state == .greeting }.map { $0.openedAt + Self.greetingPatience }
-        deadlines += peers.links.filter(self.isLetIn).map { $0.lastHeard + Self.greetingPatience }
-        return deadlines.min()
+        guard self.peers != nil else { return nil }
+        var earliest: Instant?
+        func consider(_ deadline: Instant?) {
+            if let deadline, earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
+        }
+        for link in self.peers!.links {
+            consider(link.exchange?.session.deadline)
+            if link.state == .greeting { consider(link.openedAt + Self.greetingPatience) }
+            if self.isLetIn(link) { consider(link.lastHeard + Self.greetingPatience) }
+        }
+        consider(self.peers!.asking?.deadline)
+        consider(self.peers!.dialer.deadline)
+        if self.store.isFounded, !self.peers!.links.isEmpty { consider(self.peers!.rounds.deadline) }
+        return earliest
     }
 
     /// True where a session could go on at once, but for entries that are to be folded.
@@ -245,9 +253,9 @@ extension Replica {
 
     /// Why clients are told to wait; nil where they are served.
     var loadingReason: String? {
-        guard let peers = self.peers else { return nil }
+        guard self.peers != nil else { return nil }
         if !self.store.isFounded {
-            return peers.founding.map { "\($0.situation)" } ?? peers.foundingProblem ?? "waiting for a member to let this node in"
+            return self.peers!.founding.map { "\($0.situation)" } ?? self.peers!.foundingProblem ?? "waiting for a member to let this node in"
         }
         return self.isJoining ? "getting what the cluster holds" : nil
     }

@@ -292,7 +292,7 @@ package final class Replica {
 
     /// True where `tendDigest` has something to do: leaves to make more, or entries to fold.
     package var wantsTending: Bool {
-        self.store.frozen == nil && (self.store.wantsGrowth || self.store.live.unfolded > 0)
+        self.store.frozen == nil && (self.store.live.unfolded > 0 || self.store.wantsGrowth)
     }
 
     /// Keeps the digest near at hand while there is time: a small slice of the digest tree's growth, or of folding.
