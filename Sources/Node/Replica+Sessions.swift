@@ -66,7 +66,7 @@ extension Replica {
             self.send(.session(number: number, sequence: 0, .refuse(.busy)), on: link)
             return false
         }
-        self.begin(Exchange(session: RepairSession(accepting: opening, at: now), number: number, began: now), on: link)
+        self.begin(Exchange(session: RepairSession(accepting: opening, seen: self.offeredSeen, at: now), number: number, began: now), on: link)
         return true
     }
 
