@@ -9,9 +9,9 @@ extension Replica {
 
     /// How many of the other members have announced a write of this node.
     private func holders(of sequence: UInt64) -> Int {
-        guard let peers = self.peers else { return 0 }
+        guard self.peers != nil else { return 0 }
         let dot = Dot(replica: self.store.identity.replica, sequence: sequence)
-        return peers.table.members.count { peers.relation(to: $0.replica)?.announced?.covers(dot) ?? false }
+        return self.peers!.table.members.count { self.peers!.announced(by: $0.replica)?.covers(dot) ?? false }
     }
 
     /// WAIT count milliseconds.
@@ -54,7 +54,7 @@ extension Replica {
     private func askForAnnouncements(of sequence: UInt64) {
         let dot = Dot(replica: self.store.identity.replica, sequence: sequence)
         for link in self.peers?.links ?? [] where link.isReady {
-            if !(self.peers!.relation(to: link.peer!)?.announced?.covers(dot) ?? false) { link.owesSummary = true }
+            if !(self.peers!.announced(by: link.peer!)?.covers(dot) ?? false) { link.owesSummary = true }
         }
     }
 

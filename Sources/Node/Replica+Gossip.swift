@@ -99,7 +99,9 @@ extension Replica {
         }
         let silence = now.since(link.lastHeard)
         // Below the least patience nothing is reckoned: this is asked for every link in every tick.
-        if link.isReady, silence > Self.leastPatience, silence > self.linkPatience { return self.close(link, because: "it has been silent for \(Int(silence.inSeconds)) s") }
+        if link.isReady, silence > Self.leastPatience, silence > self.linkPatience {
+            return self.close(link, because: "it has been silent for \(Int(silence.inSeconds)) s")
+        }
         if link.owesSummary {
             link.owesSummary = false
             // With what we have seen: vectors differ where a link has just come up, and the peer can ask for what it lacks at once.
@@ -155,16 +157,30 @@ extension Replica {
         self.send(.summary(summary), on: link, dependsOn: self.store.appliedPosition)
     }
 
+    /// Kept until `seen` changes: a round asks for it several times with each peer.
     private var seenHash: UInt64 {
+        if let hashed = self.seenHashed, hashed.revision == self.store.seenRevision { return hashed.hash }
         var bytes: [UInt8] = []
         self.store.seen.encode(into: &bytes)
-        return bytes.withUnsafeBytes { checksum(of: $0, seed: 0) }
+        let hash = bytes.withUnsafeBytes { checksum(of: $0, seed: 0) }
+        self.seenHashed = (self.store.seenRevision, hash)
+        return hash
     }
 
     /// Of the ids only: a name or an address that has changed is told by its member itself.
     private var membersHash: UInt64 {
-        let ids = (self.peers!.table.members.map(\.replica) + [self.store.identity.replica]).sorted()
-        let words = ids.flatMap { [$0.high, $0.low] }
+        let (members, own) = (self.peers!.table.members, self.store.identity.replica)
+        var words: [UInt64] = []
+        words.reserveCapacity(2 * members.count + 2)
+        // Members ascend, and this node is not among them.
+        let place = members.firstIndex { own < $0.replica } ?? members.endIndex
+        func append(_ replica: ReplicaID) {
+            words.append(replica.high)
+            words.append(replica.low)
+        }
+        for member in members[..<place] { append(member.replica) }
+        append(own)
+        for member in members[place...] { append(member.replica) }
         return words.withUnsafeBytes { checksum(of: $0, seed: 0) }
     }
 
@@ -229,7 +245,7 @@ extension Replica {
 
     /// Says what of the log peers may still ask for.
     func keepLog() {
-        let members = self.peers!.table.members.map { self.peers!.relation(to: $0.replica)?.announced }
+        let members = self.peers!.table.members.map { self.peers!.announced(by: $0.replica) }
         self.store.keepLog(for: members)
     }
 

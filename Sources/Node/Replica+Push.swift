@@ -41,7 +41,7 @@ extension Replica {
     /// Those of the members that have answered lately. Others are pushed to and not named: they may hear nothing, and who knows them better tells
     /// them.
     private func responsive(_ members: [ReplicaID]) -> [ReplicaID] {
-        let patience = self.peers!.rounds.interval * 1.5
+        let patience = self.peers!.rounds.interval + self.peers!.rounds.interval / 2
         return members.filter { replica in
             guard let asked = self.peers!.link(to: replica)?.askedAt else { return true }
             return self.lastTick.since(asked) < patience

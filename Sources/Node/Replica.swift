@@ -28,6 +28,8 @@ package final class Replica {
     /// CLIENT KILL has named clients that the driver has not been told of.
     var hasKilled = false
     var startedAt: Instant
+    /// What rounds show of `seen`, and of which revision that is.
+    var seenHashed: (revision: UInt64, hash: UInt64)?
     /// Nil for a node that was started to be alone.
     var peers: PeerSet?
     /// What made it impossible to keep what peers have agreed on: the process must stop.
