@@ -93,6 +93,8 @@ struct SessionInbox {
 
     var first: SessionMessage? { self.messages.first }
     var isEmpty: Bool { self.messages.isEmpty }
+    /// The share of the bound that is taken, the one message above it apart.
+    var load: Double { Double(self.units) / Double(Self.maximumUnits + RepairSession.window) }
 
     /// - Returns: false where more waits than an honest peer sends.
     mutating func take(_ message: SessionMessage) -> Bool {

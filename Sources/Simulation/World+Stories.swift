@@ -6,25 +6,22 @@ extension World {
     /// Founds a cluster without faults.
     package static func calm(seed: UInt64, nodes: Int, logCapBytes: Int = 1 << 30) throws -> World {
         var plan = WorldPlan(seed: seed, nodes: nodes)
-        (plan.greatestClockOffset, plan.logCapBytes) = (.zero, logCapBytes)
+        for fault in Fault.allCases { plan.leaveOut(fault) }
+        (plan.logCapBytes, plan.durability) = (logCapBytes, .always)
         let world = try World(seed: seed, plan: plan)
         try world.found()
         return world
     }
 
     /// Nothing passes between two nodes any more; what they say to each other is lost.
-    package func cutApart(_ one: Int, _ other: Int) { self.partition.cutApart(one, other) }
+    package func cutApart(_ one: Int, _ other: Int) { self.network.partition.cutApart(one, other) }
 
-    package func run(for duration: Duration) throws {
-        let end = self.now + duration
-        while let next = self.nextEvent, next <= end { _ = try self.step() }
-        self.advance(to: end)
-    }
+    package func run(for duration: Duration) throws { try self.run(until: self.now + duration) }
 
     /// A client's SET on one node.
     package func set(_ key: String, to value: String, on node: Int) throws {
         try self.turn(self.nodes[node]) { _ in
-            try self.nodes[node].execute([Array("SET".utf8), Array(key.utf8), Array(value.utf8)], at: self.now)
+            _ = try self.nodes[node].execute([Array("SET".utf8), Array(key.utf8), Array(value.utf8)], client: 0, at: self.now)
         }
     }
 
