@@ -50,6 +50,9 @@ struct SimulateCommand: ParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Make a history that shows a fault short.")
     var shrink = true
 
+    @Flag(help: "End with the first history that shows a fault.")
+    var stop = false
+
     func validate() throws {
         guard self.count > 0, self.seed <= .max - self.count else { throw ValidationError("--count takes a number from 1.") }
         guard (1...10_000_000).contains(self.operations) else { throw ValidationError("--operations takes a number from 1 to 10000000.") }
@@ -72,7 +75,9 @@ struct SimulateCommand: ParsableCommand {
     func run() throws {
         var (failures, counts, mostRounds) = (0, Counts(), 0)
         let (clock, started) = (ContinuousClock(), ContinuousClock.now)
-        for seed in self.seed..<self.seed + self.count {
+        var played: UInt64 = 0
+        for seed in self.seed..<self.seed + self.count where !(self.stop && failures > 0) {
+            played += 1
             let recipe = try self.recipe(seed: seed)
             if self.story { print(recipe.story) }
             do {
@@ -90,7 +95,7 @@ struct SimulateCommand: ParsableCommand {
         let seconds = (clock.now - started) / .seconds(1)
         print("\(counts)")
         print(
-            "\(self.count) histories, \(failures) failed, at most \(mostRounds) rounds to equal data, \((Double(self.count) / seconds * 10).rounded() / 10) a second"
+            "\(played) histories, \(failures) failed, at most \(mostRounds) rounds to equal data, \((Double(played) / seconds * 10).rounded() / 10) a second"
         )
         if failures > 0 { throw ExitCode(1) }
     }
