@@ -16,8 +16,11 @@ extension World {
         package let took: Duration
     }
 
-    /// Within so many rounds all hold the same (I2).
-    package static func roundLimit(nodes: Int) -> Int { 2 * (nodes - 1) + 3 }
+    /// Within so many rounds all hold the same (I2): 2(N - 1) + 3. At `interval` twice as many: each message of a session waits for a sync, which
+    /// takes up to half a round, so that a session of six messages is three rounds long; and a node is in one session at a time.
+    package static func roundLimit(nodes: Int, durability: StoreConfiguration.Durability) -> Int {
+        (2 * (nodes - 1) + 3) * (durability == .interval ? 2 : 1)
+    }
 
     /// Everything works from now on, and clients have gone. Connections that have lost something break: TCP brings everything or ends.
     package func heal() throws {
@@ -42,7 +45,7 @@ extension World {
             try self.run(until: self.now + .milliseconds(100))
             guard self.now.since(start) < Self.wholeLimit else { throw Violation(.liveness, "\(Self.wholeLimit) after healing not all are linked") }
         }
-        let (whole, limit) = (self.now.since(start), Self.roundLimit(nodes: self.members.count))
+        let (whole, limit) = (self.now.since(start), Self.roundLimit(nodes: self.members.count, durability: self.plan.durability))
         let before = self.members.map { $0.replica!.roundQuestions }
         while try !self.hasConverged() {
             guard self.rounds(since: before) <= limit else {
