@@ -24,7 +24,7 @@ package final class PeerLink {
     let openedAt: Instant
     var state = State.greeting
     /// What the other side has said of itself.
-    var hello: Hello?
+    var hello: Hello? { didSet { self.peer = self.hello?.replica } }
     /// Takes nothing longer than a frame until the other side is known to be a member: a stranger cannot make a node keep more.
     var reader = FrameReader(maximumMessageBytes: PeerWire.maximumFrameBytes)
     var output = PeerOutput()
@@ -46,7 +46,7 @@ package final class PeerLink {
     }
 
     /// Who is there, once it has said so.
-    var peer: ReplicaID? { self.hello?.replica }
+    private(set) var peer: ReplicaID?
     package var hasGreeted: Bool { self.state != .greeting }
     /// What the other side calls itself.
     package var peerName: String? { self.hello?.name }

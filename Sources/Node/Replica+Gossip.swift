@@ -129,7 +129,7 @@ extension Replica {
             if let deadline, earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
         }
         for link in self.peers!.links {
-            consider(link.exchange?.session.deadline)
+            if link.exchange != nil { consider(link.exchange!.session.deadline) }
             if link.state == .greeting { consider(link.openedAt + Self.greetingPatience) }
             if self.isLetIn(link) { consider(link.lastHeard + Self.greetingPatience) }
         }
@@ -141,7 +141,9 @@ extension Replica {
 
     /// True where a session could go on at once, but for entries that are to be folded.
     package var wantsPeerTick: Bool {
-        self.peers?.links.contains { link in link.owesSummary || !(link.exchange?.inbox.isEmpty ?? true) } ?? false
+        guard self.peers != nil else { return false }
+        for link in self.peers!.links where link.owesSummary || (link.exchange != nil && !link.exchange!.inbox.isEmpty) { return true }
+        return false
     }
 
     /// Up to so many unfolded entries are folded so that a round can show a root. With more writes are coming fast, and roots differ anyway.
