@@ -26,7 +26,7 @@ package struct Violation: Error, CustomStringConvertible {
     package let check: CheckName
     package let text: String
 
-    init(_ check: CheckName, _ text: String) { (self.check, self.text) = (check, text) }
+    package init(_ check: CheckName, _ text: String) { (self.check, self.text) = (check, text) }
 
     package var description: String { "\(self.check.rawValue): \(self.text)" }
 }

@@ -3,7 +3,7 @@ import Basics
 /// What will happen in a simulated world, in order of time; what happens at one moment, in the order in which it was planned.
 ///
 /// A binary heap of small numbers, with the events themselves at rest beside it: what an event holds is not moved until its time comes.
-struct EventQueue<Event> {
+package struct EventQueue<Event> {
     private struct Planned {
         let at: UInt64
         let order: UInt64
@@ -17,7 +17,9 @@ struct EventQueue<Event> {
     private var freeSlots: [Int] = []
     private var order: UInt64 = 0
 
-    mutating func add(_ event: Event, at instant: Instant) {
+    package init() {}
+
+    package mutating func add(_ event: Event, at instant: Instant) {
         self.order += 1
         let slot: Int
         if let free = self.freeSlots.popLast() {
@@ -31,9 +33,9 @@ struct EventQueue<Event> {
     }
 
     /// When the next event is due.
-    var next: Instant? { self.heap.first.map { Instant(nanoseconds: $0.at) } }
+    package var next: Instant? { self.heap.first.map { Instant(nanoseconds: $0.at) } }
 
-    mutating func removeFirst() -> (at: Instant, event: Event)? {
+    package mutating func removeFirst() -> (at: Instant, event: Event)? {
         guard let first = self.heap.first else { return nil }
         let last = self.heap.removeLast()
         if !self.heap.isEmpty { self.sink(last) }

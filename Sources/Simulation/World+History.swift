@@ -14,12 +14,11 @@ extension World {
     }
 
     /// Runs the history that a seed draws, and checks what must hold.
-    package static func run(seed: UInt64, operations: Int = 1_000) throws -> Outcome {
+    package static func run(seed: UInt64, operations: Int = 1_000) throws(Violation) -> Outcome {
         try self.run(Recipe(seed: seed, operations: operations))
     }
 
-    /// - Throws: a `Violation`; nothing else.
-    package static func run(_ recipe: Recipe) throws -> Outcome {
+    package static func run(_ recipe: Recipe) throws(Violation) -> Outcome {
         do {
             return try self.play(recipe)
         } catch let violation as Violation {
@@ -27,6 +26,14 @@ extension World {
         } catch {
             throw Violation(.liveness, "a process ended: \(error)")
         }
+    }
+
+    /// What fails in a history; nil where nothing does.
+    package static func violation(of recipe: Recipe) -> Violation? {
+        do {
+            _ = try self.run(recipe)
+            return nil
+        } catch { return error }
     }
 
     private static func play(_ recipe: Recipe) throws -> Outcome {
