@@ -14,11 +14,12 @@ extension World {
     }
 
     /// Runs the history that a seed draws, and checks what must hold.
-    package static func run(seed: UInt64, operations: Int = 1_000) throws(Violation) -> Outcome {
+    package static func run(seed: UInt64, operations: Int = 1_000) throws -> Outcome {
         try self.run(Recipe(seed: seed, operations: operations))
     }
 
-    package static func run(_ recipe: Recipe) throws(Violation) -> Outcome {
+    /// - Throws: a `Violation`; nothing else.
+    package static func run(_ recipe: Recipe) throws -> Outcome {
         do {
             return try self.play(recipe)
         } catch let violation as Violation {
@@ -33,7 +34,9 @@ extension World {
         do {
             _ = try self.run(recipe)
             return nil
-        } catch { return error }
+        } catch let violation as Violation {
+            return violation
+        } catch { preconditionFailure("\(error) is no violation") }
     }
 
     private static func play(_ recipe: Recipe) throws -> Outcome {
