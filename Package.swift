@@ -66,10 +66,7 @@ let package = Package(
             ], swiftSettings: hotPath),
         .target(
             name: "Simulation",
-            dependencies: [
-                "Basics", "Versioning", "Digests", "Membership", "RESP", "Storage", "Node",
-                .product(name: "HeapModule", package: "swift-collections"),
-            ], swiftSettings: hotPath),
+            dependencies: ["Basics", "Versioning", "Digests", "Membership", "RESP", "Storage", "Node"], swiftSettings: hotPath),
         .target(
             name: "Bench",
             dependencies: [

@@ -64,6 +64,9 @@ package struct RepairSession: Sendable {
     /// False once something had to be left out.
     private(set) var isWhole = true
     private var peerSeen: Seen?
+    /// Of the accepter: what it had seen before it compared anything. What is written while the opener shows its sums is in no range that is
+    /// compared again, so what it has seen when its own turn comes would be too much.
+    private var acceptedSeen: Seen?
     /// By how many entries the two sides differed in number when they began.
     private var missing = 0
     /// How many entries that differ the peer has found, and how many we have told it of.
@@ -93,9 +96,11 @@ package struct RepairSession: Sendable {
     }
 
     /// Takes part in a session that the peer has begun. The opening is then the first message to handle.
-    package init(accepting opening: SessionOpening, at now: Instant) {
+    ///
+    /// - Parameter seen: what we have seen now; nil where a peer must not rely on it.
+    package init(accepting opening: SessionOpening, seen: Seen?, at now: Instant) {
         (self.role, self.purpose, self.width, self.leafDepth) = (.accepter, opening.purpose, opening.width, 0)
-        (self.phase, self.lastHeard) = (.awaiting, now)
+        (self.phase, self.lastHeard, self.acceptedSeen) = (.awaiting, now, seen)
     }
 
     /// How many entries will cross, as far as is known: what both sides have found, and where one side had less, the rest.
@@ -270,7 +275,8 @@ package struct RepairSession: Sendable {
             if self.turn.mustAccept {
                 self.turn.mustAccept = false
                 let root = try reader.digest(of: .root)
-                return (.accept(SessionAcceptance(leafBits: reader.leafBits, root: root, seen: seen)), [])
+                // Nil where damage was found meanwhile.
+                return (.accept(SessionAcceptance(leafBits: reader.leafBits, root: root, seen: seen == nil ? nil : self.acceptedSeen)), [])
             }
             if self.tally.entries > self.toldFound, self.purpose != .count {
                 self.toldFound = self.tally.entries

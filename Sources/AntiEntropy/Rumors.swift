@@ -39,7 +39,7 @@ package struct Rumors: Sendable {
     }
 
     private var rumors: [Rumor] = []
-    private var byteCount = 0
+    package private(set) var byteCount = 0
     /// Not told for want of room, and because they were known.
     package private(set) var dropped = 0
     package private(set) var died = 0

@@ -36,11 +36,8 @@ package struct WallTime: Hashable, Sendable {
 extension Duration {
     /// The duration in nanoseconds, clamped to what 64 bits hold (292 years).
     package var wholeNanoseconds: Int64 {
-        let (seconds, attoseconds) = self.components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        if overflow { return seconds < 0 ? .min : .max }
-        let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return carry ? (seconds < 0 ? .min : .max) : sum
+        // One division where `components` needs several: every deadline is computed with it.
+        Int64(clamping: self.attoseconds / 1_000_000_000)
     }
 
     /// The duration in seconds, for rates and texts.

@@ -1,4 +1,5 @@
 import Basics
+import Digests
 
 /// The roster as one node sees it: the other members, and who the node is among them.
 ///
@@ -7,12 +8,17 @@ package struct MemberTable: Equatable, Sendable {
     package private(set) var ownReplica: ReplicaID
     package let ownName: MemberName
     package private(set) var roster: Roster
+    /// Of the encoding of the roster: equal where all of it is.
+    package private(set) var rosterHash: UInt64
     package private(set) var members: [Member]
 
     package init(ownReplica: ReplicaID, ownName: MemberName, roster: Roster = Roster()) {
         (self.ownReplica, self.ownName, self.roster) = (ownReplica, ownName, roster)
         self.members = roster.active.filter { $0.replica != ownReplica }
+        self.rosterHash = Self.hash(of: roster)
     }
+
+    private static func hash(of roster: Roster) -> UInt64 { roster.encoded.withUnsafeBytes { checksum(of: $0, seed: 0) } }
 
     /// What has become of this node; nil where the roster has never had it.
     package var ownStatus: Roster.Status? { self.roster[self.ownReplica]?.status }
@@ -21,7 +27,7 @@ package struct MemberTable: Equatable, Sendable {
     ///
     /// - Returns: what `body` does.
     package mutating func change<Result>(_ body: (inout Roster) throws(RosterRefusal) -> Result) throws(RosterRefusal) -> Result {
-        defer { self.members = self.roster.active.filter { $0.replica != self.ownReplica } }
+        defer { self = MemberTable(ownReplica: self.ownReplica, ownName: self.ownName, roster: self.roster) }
         return try body(&self.roster)
     }
 

@@ -41,7 +41,7 @@ package final class PeerLink {
     let openedAt: Instant
     var state = State.greeting
     /// What the other side has said of itself.
-    var hello: Hello?
+    var hello: Hello? { didSet { self.peer = self.hello?.replica } }
     /// Takes nothing longer than a frame until the other side has named this node's cluster, and no more than an introduction until it is known to be a
     /// member: a stranger cannot make a node keep more.
     var reader = FrameReader(maximumMessageBytes: PeerWire.maximumFrameBytes)
@@ -84,7 +84,7 @@ package final class PeerLink {
     }
 
     /// Who is there, once it has said so.
-    var peer: ReplicaID? { self.hello?.replica }
+    private(set) var peer: ReplicaID?
     /// The other side has been told the roster, and is told what changes.
     var hasIntroduced: Bool { self.state == .meeting || self.state == .ready }
     package var hasGreeted: Bool { self.state != .greeting }
@@ -133,6 +133,8 @@ struct SessionInbox {
 
     var first: SessionMessage? { self.messages.first }
     var isEmpty: Bool { self.messages.isEmpty }
+    /// The share of the bound that is taken, the one message above it apart.
+    var load: Double { Double(self.units) / Double(Self.maximumUnits + RepairSession.window) }
 
     /// - Returns: false where more waits than an honest peer sends.
     mutating func take(_ message: SessionMessage) -> Bool {

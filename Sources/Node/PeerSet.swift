@@ -101,6 +101,12 @@ struct PeerSet {
     }
 
     func relation(to replica: ReplicaID) -> Relation? { self.relations.first { $0.replica == replica } }
+
+    /// What a member has last announced to have seen; without a copy of all else that is known of it.
+    func announced(by replica: ReplicaID) -> Seen? {
+        for index in self.relations.indices where self.relations[index].replica == replica { return self.relations[index].announced }
+        return nil
+    }
 }
 
 /// What the driver has to do for the peers' sake.

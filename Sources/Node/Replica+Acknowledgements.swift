@@ -9,8 +9,8 @@ extension Replica {
 
     /// How many of the other members have announced a write.
     func holders(of dot: Dot) -> Int {
-        guard let peers = self.peers else { return 0 }
-        return peers.table.members.count { peers.relation(to: $0.replica)?.announced?.covers(dot) ?? false }
+        guard self.peers != nil else { return 0 }
+        return self.peers!.table.members.count { self.peers!.announced(by: $0.replica)?.covers(dot) ?? false }
     }
 
     /// WAIT count milliseconds.
@@ -52,7 +52,7 @@ extension Replica {
 
     func askForAnnouncements(of dot: Dot) {
         for link in self.peers?.links ?? [] where link.isReady {
-            if !(self.peers!.relation(to: link.peer!)?.announced?.covers(dot) ?? false) { link.owesSummary = true }
+            if !(self.peers!.announced(by: link.peer!)?.covers(dot) ?? false) { link.owesSummary = true }
         }
     }
 

@@ -114,7 +114,10 @@ extension Replica {
             return self.close(link, because: "it was let in and did not come")
         }
         let silence = now.since(link.lastHeard)
-        if link.isReady, silence > self.linkPatience { return self.close(link, because: "it has been silent for \(Int(silence.inSeconds)) s") }
+        // Below the least patience nothing is reckoned: this is asked for every link in every tick.
+        if link.isReady, silence > Self.leastPatience, silence > self.linkPatience {
+            return self.close(link, because: "it has been silent for \(Int(silence.inSeconds)) s")
+        }
         if link.owesSummary {
             link.owesSummary = false
             // With what we have seen: vectors differ where a link has just come up, and the peer can ask for what it lacks at once.
@@ -129,30 +132,41 @@ extension Replica {
     /// A peer that has nothing to say when it should have been asked, and should have asked, is gone.
     private var linkPatience: Duration {
         let gap = self.peers!.rounds.longestGap(among: self.peers!.links.count)
-        return max(.seconds(30), gap + gap / 2)
+        return max(Self.leastPatience, gap + gap / 2)
     }
+    private static let leastPatience = Duration.seconds(30)
     /// A node that has got the welcome of this cluster makes a new connection; what is left of the old one is a stranger's.
     private func isLetIn(_ link: PeerLink) -> Bool { link.state == .founding && self.store.isFounded }
 
     /// When `tendPeers` has something to do although nothing happens; nil where never.
     package var peerDeadline: Instant? {
-        guard let peers = self.peers else { return nil }
-        var deadlines = peers.links.compactMap { $0.exchange?.session.deadline }
-        if let asking = peers.asking { deadlines.append(asking.deadline) }
-        if let deadline = self.bootstrapDeadline { deadlines.append(deadline) }
-        deadlines += peers.links.compactMap(self.givingDeadline)
-        if let deadline = peers.dialer.deadline { deadlines.append(deadline) }
-        if self.store.isFounded, !peers.links.isEmpty { deadlines.append(peers.rounds.deadline) }
-        if let deadline = peers.identity.deadline { deadlines.append(deadline) }
-        deadlines += peers.links.filter(\.isComingUp).map { $0.openedAt + Self.greetingPatience }
-        deadlines += peers.links.compactMap { $0.probe?.deadline }
-        deadlines += peers.links.filter(self.isLetIn).map { $0.lastHeard + Self.greetingPatience }
-        return deadlines.min()
+        guard self.peers != nil else { return nil }
+        var earliest: Instant?
+        func consider(_ deadline: Instant?) {
+            if let deadline, earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
+        }
+        for link in self.peers!.links {
+            if link.exchange != nil { consider(link.exchange!.session.deadline) }
+            if link.isComingUp { consider(link.openedAt + Self.greetingPatience) }
+            if self.isLetIn(link) { consider(link.lastHeard + Self.greetingPatience) }
+            if link.giving != nil { consider(self.givingDeadline(of: link)) }
+            consider(link.probe?.deadline)
+        }
+        consider(self.peers!.asking?.deadline)
+        consider(self.bootstrapDeadline)
+        consider(self.peers!.identity.deadline)
+        consider(self.peers!.dialer.deadline)
+        if self.store.isFounded, !self.peers!.links.isEmpty { consider(self.peers!.rounds.deadline) }
+        return earliest
     }
 
     /// True where a session could go on at once, but for entries that are to be folded.
     package var wantsPeerTick: Bool {
-        self.peers?.links.contains { link in link.owesSummary || !(link.exchange?.inbox.isEmpty ?? true) || self.wantsToGive(on: link) } ?? false
+        guard self.peers != nil else { return false }
+        for link in self.peers!.links {
+            if link.owesSummary || (link.exchange != nil && !link.exchange!.inbox.isEmpty) || self.wantsToGive(on: link) { return true }
+        }
+        return false
     }
 
     /// Up to so many unfolded entries are folded so that a round can show a root. With more writes are coming fast, and roots differ anyway.
@@ -168,13 +182,17 @@ extension Replica {
         self.send(.summary(summary), on: link, dependsOn: self.store.appliedPosition)
     }
 
+    /// Kept until `seen` changes: a round asks for it several times with each peer.
     private var seenHash: UInt64 {
+        if let hashed = self.seenHashed, hashed.revision == self.store.seenRevision { return hashed.hash }
         var bytes: [UInt8] = []
         self.store.seen.encode(into: &bytes)
-        return bytes.withUnsafeBytes { checksum(of: $0, seed: 0) }
+        let hash = bytes.withUnsafeBytes { checksum(of: $0, seed: 0) }
+        self.seenHashed = (self.store.seenRevision, hash)
+        return hash
     }
 
-    private var membersHash: UInt64 { self.peers!.table.roster.encoded.withUnsafeBytes { checksum(of: $0, seed: 0) } }
+    private var membersHash: UInt64 { self.peers!.table.rosterHash }
 
     /// What a peer may conclude things from; nil where damage or a bootstrap under way makes it say more than there is (I26).
     var offeredSeen: Seen? { self.isJoining || self.store.hasDamage ? nil : self.store.seen }
@@ -237,7 +255,7 @@ extension Replica {
 
     /// Says what of the log peers may still ask for.
     func keepLog() {
-        let members = self.peers!.table.members.map { self.peers!.relation(to: $0.replica)?.announced }
+        let members = self.peers!.table.members.map { self.peers!.announced(by: $0.replica) }
         self.store.keepLog(for: members)
     }
 
@@ -257,11 +275,11 @@ extension Replica {
 
     /// Why clients are told to wait; nil where they are served.
     var loadingReason: String? {
-        guard let peers = self.peers else {
+        guard self.peers != nil else {
             return self.isJoining ? "it has not got everything that its cluster holds yet: start it with --seed and a member's address" : nil
         }
         if !self.store.isFounded {
-            return peers.founding.map { "\($0.situation)" } ?? peers.foundingProblem ?? "waiting for a member to let this node in"
+            return self.peers!.founding.map { "\($0.situation)" } ?? self.peers!.foundingProblem ?? "waiting for a member to let this node in"
         }
         return self.isJoining ? self.joiningText : nil
     }

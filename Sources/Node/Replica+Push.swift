@@ -21,7 +21,7 @@ extension Replica {
     package func pushSynced() {
         guard self.peers != nil else { return }
         let synced = self.store.synced
-        let linked = self.peers!.linked
+        let linked = self.linked
         while let first = self.peers!.unsynced.first, first.batch.position < synced {
             self.peers!.unsynced.removeFirst()
             if !linked.isEmpty { self.push(first, to: linked) }
@@ -30,6 +30,20 @@ extension Replica {
             let targets = self.targets(among: linked.filter { !push.named.contains($0) })
             self.tell(Push(hops: push.hops + 1, named: merged(push.named, self.responsive(targets)), records: push.records), to: targets)
         }
+    }
+
+    // As `PeerSet` has them, without a copy of all that it holds: asked for with every push.
+
+    private var linked: [ReplicaID] {
+        var linked: [ReplicaID] = []
+        for link in self.peers!.links where link.isReady { linked.append(link.peer!) }
+        linked.sort()
+        return linked
+    }
+
+    private func link(to replica: ReplicaID) -> PeerLink? {
+        for link in self.peers!.links where link.isReady && link.peer == replica { return link }
+        return nil
     }
 
     /// Up to fanout of the members, all in a small set.
@@ -41,9 +55,9 @@ extension Replica {
     /// Those of the members that have answered lately. Others are pushed to and not named: they may hear nothing, and who knows them better tells
     /// them.
     private func responsive(_ members: [ReplicaID]) -> [ReplicaID] {
-        let patience = self.peers!.rounds.interval * 1.5
+        let patience = self.peers!.rounds.interval + self.peers!.rounds.interval / 2
         return members.filter { replica in
-            guard let asked = self.peers!.link(to: replica)?.askedAt else { return true }
+            guard let asked = self.link(to: replica)?.askedAt else { return true }
             return self.lastTick.since(asked) < patience
         }
     }
@@ -69,7 +83,7 @@ extension Replica {
         var bytes: [UInt8] = []
         PeerWire.append(.push(push), to: &bytes)
         for replica in targets {
-            guard let link = self.peers!.link(to: replica) else { continue }
+            guard let link = self.link(to: replica) else { continue }
             let isTaken = link.output.appendPush(bytes)
             self.peers!.withRelation(to: replica, at: self.lastTick) { relation in
                 if isTaken { relation.statistics.pushesOut += 1 } else { relation.statistics.pushesDropped += 1 }
@@ -103,7 +117,7 @@ extension Replica {
         guard !fresh.isEmpty else { return self.peers!.rumors.heardAgain(push, first: first) }
         self.peers!.counters.arrived(hops: push.hops &+ 1, records: RecordLayout.frameCount(in: fresh))
         self.peers!.rounds.noticedChange(at: moment.now)
-        let hasOthers = self.peers!.linked.contains { !push.named.contains($0) }
+        let hasOthers = self.linked.contains { !push.named.contains($0) }
         guard hasOthers else { return }
         self.peers!.rumors.add(Push(hops: push.hops, named: push.named, records: fresh), first: first, position: position)
     }

@@ -66,7 +66,7 @@ extension Replica {
             self.send(.session(number: number, sequence: 0, .refuse(.busy)), on: link)
             return false
         }
-        self.begin(Exchange(session: RepairSession(accepting: opening, at: now), number: number, began: now), on: link)
+        self.begin(Exchange(session: RepairSession(accepting: opening, seen: self.offeredSeen, at: now), number: number, began: now), on: link)
         return true
     }
 
@@ -77,7 +77,8 @@ extension Replica {
 
     /// Handles what waits, as far as the digest can be read; ends a session that has stalled.
     func tendExchange(of link: PeerLink, at moment: Moment) throws(StoreError) {
-        while let exchange = link.exchange, let message = exchange.inbox.first {
+        guard link.exchange != nil else { return }
+        while let message = link.exchange?.inbox.first {
             guard !self.isHeldUp, try self.canReadDigest() else { return }
             link.exchange!.inbox.removeFirst()
             let actions = try link.exchange!.session.handle(message, StoreReader(store: self.store), at: moment.now)

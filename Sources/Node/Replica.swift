@@ -29,6 +29,8 @@ package final class Replica {
     /// CLIENT KILL has named clients that the driver has not been told of.
     var hasKilled = false
     var startedAt: Instant
+    /// What rounds show of `seen`, and of which revision that is.
+    var seenHashed: (revision: UInt64, hash: UInt64)?
     /// Nil for a node that was started to be alone.
     var peers: PeerSet?
     /// What made it impossible to keep what peers have agreed on: the process must stop.
@@ -310,7 +312,7 @@ package final class Replica {
 
     /// True where `tendDigest` has something to do: leaves to make more, or entries to fold.
     package var wantsTending: Bool {
-        self.store.frozen == nil && !self.store.isLoading && (self.store.wantsGrowth || self.store.live.unfolded > 0)
+        self.store.frozen == nil && !self.store.isLoading && (self.store.live.unfolded > 0 || self.store.wantsGrowth)
     }
 
     /// Keeps the digest near at hand while there is time: a small slice of the digest tree's growth, or of folding.

@@ -1,27 +1,74 @@
 import Basics
-import HeapModule
 
 /// What will happen in a simulated world, in order of time; what happens at one moment, in the order in which it was planned.
-struct EventQueue<Event> {
-    private struct Planned: Comparable {
-        let at: Instant
+///
+/// A binary heap of small numbers, with the events themselves at rest beside it: what an event holds is not moved until its time comes.
+package struct EventQueue<Event> {
+    private struct Planned {
+        let at: UInt64
         let order: UInt64
-        let event: Event
+        let slot: Int
 
-        static func < (left: Self, right: Self) -> Bool { (left.at, left.order) < (right.at, right.order) }
-        static func == (left: Self, right: Self) -> Bool { left.order == right.order }
+        func precedes(_ other: Self) -> Bool { self.at != other.at ? self.at < other.at : self.order < other.order }
     }
 
-    private var heap = Heap<Planned>()
+    private var heap: [Planned] = []
+    private var events: [Event?] = []
+    private var freeSlots: [Int] = []
     private var order: UInt64 = 0
 
-    mutating func add(_ event: Event, at instant: Instant) {
+    package init() {}
+
+    package mutating func add(_ event: Event, at instant: Instant) {
         self.order += 1
-        self.heap.insert(Planned(at: instant, order: self.order, event: event))
+        let slot: Int
+        if let free = self.freeSlots.popLast() {
+            (slot, self.events[free]) = (free, event)
+        } else {
+            slot = self.events.count
+            self.events.append(event)
+        }
+        self.heap.append(Planned(at: instant.nanoseconds, order: self.order, slot: slot))
+        self.rise(from: self.heap.count - 1)
     }
 
     /// When the next event is due.
-    var next: Instant? { self.heap.min?.at }
+    package var next: Instant? { self.heap.first.map { Instant(nanoseconds: $0.at) } }
 
-    mutating func removeFirst() -> (at: Instant, event: Event)? { self.heap.popMin().map { ($0.at, $0.event) } }
+    package mutating func removeFirst() -> (at: Instant, event: Event)? {
+        guard let first = self.heap.first else { return nil }
+        let last = self.heap.removeLast()
+        if !self.heap.isEmpty { self.sink(last) }
+        let event = self.events[first.slot]!
+        self.events[first.slot] = nil
+        self.freeSlots.append(first.slot)
+        return (Instant(nanoseconds: first.at), event)
+    }
+
+    private mutating func rise(from start: Int) {
+        let planned = self.heap[start]
+        var index = start
+        while index > 0 {
+            let parent = (index - 1) / 2
+            guard planned.precedes(self.heap[parent]) else { break }
+            self.heap[index] = self.heap[parent]
+            index = parent
+        }
+        self.heap[index] = planned
+    }
+
+    /// Puts what was last in the place of the first, and down from there.
+    private mutating func sink(_ planned: Planned) {
+        let count = self.heap.count
+        var index = 0
+        while true {
+            var child = 2 * index + 1
+            guard child < count else { break }
+            if child + 1 < count, self.heap[child + 1].precedes(self.heap[child]) { child += 1 }
+            guard self.heap[child].precedes(planned) else { break }
+            self.heap[index] = self.heap[child]
+            index = child
+        }
+        self.heap[index] = planned
+    }
 }

@@ -21,6 +21,9 @@ extension SimulatedDisk {
         return SimulatedDisk(Self.powerOn(images, Self.names(state.syncedNames, kept)))
     }
 
+    /// Another disk with the same on it.
+    package func copy() -> SimulatedDisk { SimulatedDisk(self.state.withLock { $0 }) }
+
     /// A disk after a power cut that kept, in the order of writing, exactly the first bytes that were not synced. Names, and
     /// truncations before the cut, are kept.
     package func crash(keepingUnsyncedBytes byteCount: Int) -> SimulatedDisk {

@@ -4,6 +4,7 @@ import Membership
 import Node
 import RESP
 import Storage
+import Synchronization
 import Versioning
 
 /// One node of a simulated world: the replica and the storage of production, on a disk and a base in memory.
@@ -11,14 +12,15 @@ import Versioning
 /// What the threads of a real node do is done here when the world says so, so that a crash may come between any two steps.
 final class SimulatedNode {
     let index: Int
-    /// What this node's wall clock is off by, in milliseconds.
-    let clockOffset: Int64
+    var clock: NodeClock
     private let configuration: StoreConfiguration
     private let settings: ReplicaConfiguration
-    private let peers: PeerConfiguration
+    private var peers: PeerConfiguration
+    private let clients: Int
     private(set) var disk = SimulatedDisk()
     private var contents = MemoryBase.Contents()
     private var base = MemoryBase()
+    private let room = Room()
     /// Nil while the node is down.
     private(set) var replica: Replica?
     /// Counts the starts, so that what was planned for an earlier one is not taken for this.
@@ -27,36 +29,90 @@ final class SimulatedNode {
     private var queue: [Batch] = []
     private var drain: Drain?
     private var load: BulkLoad?
-    private var session: Session?
-    /// Writes that are executed and not yet acknowledged, oldest first.
-    private var pending: [(position: LogPosition, write: Write)] = []
-    private(set) var acknowledged: [Write] = []
+    private(set) var sessions: [Session] = []
+    /// Answers that wait for the log, oldest first.
+    private(set) var pending: [Pending] = []
+    private(set) var acknowledged: [Acknowledged] = []
+    /// Own writes that are not known to be durable yet, oldest first.
+    private(set) var provisional: [Provisional] = []
+    var jobs: [WaitingJob] = []
+    /// The attempt of which a WAIT is due or under way. One at a time: WAIT is about the last write of its connection.
+    var waitingAttempt: UInt64?
     private(set) var tornTails = 0
+    private var snapshot: (disk: SimulatedDisk, contents: MemoryBase.Contents)?
+
+    // What the world keeps of it.
+    var ends: [ConnectionEnd] = []
+    var wakeAt: Instant?
+    var tendAt = Instant(nanoseconds: 0)
+    private(set) var pausedUntil = Instant(nanoseconds: 0)
+    private(set) var lastPause = Duration.zero
+    var slowUntil = Instant(nanoseconds: 0)
+    var isSyncPlanned = false
+    /// How long it stays down when its disk fails.
+    var downAfterFailure = Duration.seconds(1)
+    /// Down for good.
+    var isRetired = false
+    var roundsBefore = 0
+
+    /// An answer that waits.
+    struct Pending {
+        let position: LogPosition
+        let attempt: Attempt
+        /// Nil for a read.
+        let write: Acknowledged?
+    }
 
     /// A write as the client knows it.
-    struct Write {
-        let key: [UInt8]
+    struct Acknowledged {
+        let number: UInt64
         let dot: Dot
-        let stamp: Stamp
-        let isTombstone: Bool
+        let version: Ledger.Version
+        var position: LogPosition
+        var at = Instant(nanoseconds: 0)
+        /// Lost with its node's disk, as its durability level allows.
+        var isExcused = false
     }
 
-    init(index: Int, clockOffset: Int64, configuration: StoreConfiguration, settings: ReplicaConfiguration, peers: PeerConfiguration) {
-        (self.index, self.clockOffset, self.configuration) = (index, clockOffset, configuration)
-        (self.settings, self.peers) = (settings, peers)
+    struct Provisional {
+        let position: LogPosition
+        let dot: Dot
+        let number: UInt64
+        let version: Ledger.Version
     }
 
-    func wall(at now: Instant) -> WallTime {
-        WallTime(milliseconds: UInt64(1_700_000_000_000 + Int64(now.nanoseconds / 1_000_000) + self.clockOffset))
+    struct WaitingJob {
+        let job: Job
+        let write: Acknowledged
     }
 
-    func moment(at now: Instant) -> Replica.Moment { Replica.Moment(now: now, wall: self.wall(at: now)) }
+    init(
+        index: Int, clock: NodeClock, configuration: StoreConfiguration, settings: ReplicaConfiguration, peers: PeerConfiguration, clients: Int
+    ) {
+        (self.index, self.clock, self.configuration, self.settings) = (index, clock, configuration, settings)
+        (self.peers, self.clients) = (peers, clients)
+    }
+
+    /// A second node on a copy of another's folder.
+    convenience init(index: Int, copying other: SimulatedNode, peers: PeerConfiguration) {
+        self.init(
+            index: index, clock: other.clock, configuration: other.configuration, settings: other.settings, peers: peers, clients: other.clients)
+        self.disk = other.disk.copy()
+        self.contents = other.replica == nil ? other.contents : other.base.contents
+    }
+
+    func moment(at now: Instant) -> Replica.Moment { Replica.Moment(now: now, wall: self.clock.wall(at: now)) }
+
+    var peerConfiguration: PeerConfiguration { self.peers }
 
     // MARK: Life
 
     func start(at now: Instant, using random: inout SplitMix64) throws(StoreError) {
         self.incarnation += 1
-        self.base = MemoryBase(self.contents)
+        let room = self.room
+        self.base = MemoryBase(self.contents) { () throws(StoreError) in
+            if room.isFull.load(ordering: .relaxed) { throw .baseFull(operation: "commit") }
+        }
         let configuration = self.peers
         let (store, report) = try Store.open(
             disk: self.disk, base: self.base, configuration: self.configuration, founds: !configuration.awaitsOthers, using: &random)
@@ -65,131 +121,217 @@ final class SimulatedNode {
             store: store, configuration: self.settings, randomSeed: random.next(), startedAt: now, surroundings: { Surroundings() })
         self.writer = LogWriter(disk: self.disk, head: store.head)
         try replica.startPeers(configuration, at: now, using: &random)
-        let session = Session(id: 1, address: "client", localAddress: "node", isAuthenticated: true, at: now)
-        replica.connected(session)
-        (self.replica, self.session) = (replica, session)
+        // The last two are an operator's, and that of the one client that may wait for members.
+        self.sessions = (1...UInt64(self.clients) + 2).map {
+            Session(id: $0, address: "client", localAddress: "node", isAuthenticated: true, at: now)
+        }
+        for session in self.sessions { replica.connected(session) }
+        self.replica = replica
     }
 
     /// The process ends without warning.
     func kill() {
+        guard self.replica != nil else { return }
         self.contents = self.base.contents
-        (self.replica, self.session, self.writer, self.drain, self.load) = (nil, nil, nil, nil, nil)
-        (self.queue, self.pending) = ([], [])
+        (self.replica, self.writer, self.drain, self.load) = (nil, nil, nil, nil)
+        (self.queue, self.pending, self.jobs, self.sessions) = ([], [], [], [])
+        (self.isSyncPlanned, self.wakeAt, self.waitingAttempt) = (false, nil, nil)
+        if !self.isFull { self.disk.plan(DiskFaults()) }
     }
 
     /// The power goes: what no sync has covered is lost, torn or there.
-    func cutPower(using random: inout SplitMix64) {
+    ///
+    /// - Returns: acknowledged writes that may be gone.
+    func cutPower(using random: inout SplitMix64) -> [Acknowledged] {
+        let synced = self.replica?.store.synced ?? .max
         self.kill()
         self.disk = self.disk.crash(using: &random)
+        return self.excuse { $0.position >= synced }
     }
+
+    /// The disk is another, with nothing on it: the node will join what it was part of.
+    func wipe() {
+        self.kill()
+        self.peers.expected = 0
+        self.exchange(SimulatedDisk(), MemoryBase.Contents())
+    }
+
+    private func exchange(_ disk: SimulatedDisk, _ contents: MemoryBase.Contents) {
+        (self.disk, self.contents, self.provisional) = (disk, contents, [])
+        // Positions begin anew: those of earlier answers say nothing any more.
+        for index in self.acknowledged.indices { self.acknowledged[index].position = 0 }
+    }
+
+    func takeSnapshot() { self.snapshot = (self.disk.copy(), self.replica == nil ? self.contents : self.base.contents) }
+
+    /// The disk holds what it held at the last snapshot.
+    func restore() {
+        guard let snapshot else { return }
+        self.kill()
+        self.exchange(snapshot.disk.copy(), snapshot.contents)
+    }
+
+    /// Acknowledged writes that a lost disk may have taken.
+    func excuse(where isLost: (Acknowledged) -> Bool) -> [Acknowledged] {
+        var excused: [Acknowledged] = []
+        for index in self.acknowledged.indices where !self.acknowledged[index].isExcused && isLost(self.acknowledged[index]) {
+            self.acknowledged[index].isExcused = true
+            excused.append(self.acknowledged[index])
+        }
+        return excused
+    }
+
+    /// One that is paused already stays so for at least as long as it was going to.
+    func pause(at now: Instant, for duration: Duration) {
+        (self.lastPause, self.pausedUntil) = (self.pausedUntil > now ? self.lastPause + duration : duration, max(self.pausedUntil, now + duration))
+    }
+
+    func endPause(at now: Instant) { self.pausedUntil = min(self.pausedUntil, now) }
 
     // MARK: Threads
 
     func take(_ batch: Batch) { self.queue.append(batch) }
 
-    func take(_ job: DrainJob) { self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 4) }
-
     func take(_ job: LoadJob) { self.load = BulkLoad(job, into: self.base.makeWriter()) }
+
+    func take(_ job: DrainJob) { self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 4) }
 
     /// True while the disk holds what a power cut may take.
     var hasUnsynced: Bool { self.replica != nil && self.disk.unsyncedByteCount > 0 }
 
     var hasUnwritten: Bool { !self.queue.isEmpty }
 
-    /// The sync thread's two steps.
-    func append() throws {
-        guard let replica else { return }
-        guard try self.writer!.append(self.queue) == nil else { preconditionFailure("node \(self.index): no room on a disk without limits") }
+    func noteOwn(_ write: Provisional) { self.provisional.append(write) }
+
+    /// The sync thread's first step.
+    ///
+    /// - Returns: where the log was cut back to, as the disk was full; nil where all was appended.
+    func append() throws(DiskError) -> LogPosition? {
+        guard let replica else { return nil }
+        let failed = try self.writer!.append(self.queue)
         self.queue = []
         replica.store.wrote(through: self.writer!.written)
+        return failed?.failed.origin
     }
 
-    func sync() throws {
+    /// Nothing from `origin` on is in the log: its answers are errors.
+    ///
+    /// - Returns: the writes that were refused.
+    func appendFailed(from origin: LogPosition, at now: Instant) throws(StoreError) -> [Pending] {
+        let refused = self.pending.filter { $0.position >= origin }
+        self.pending.removeAll { $0.position >= origin }
+        self.provisional.removeAll { $0.position >= origin }
+        for job in self.jobs { job.job.logWasCut(back: origin) }
+        try self.replica!.appendFailed(from: origin, at: now)
+        return refused
+    }
+
+    func sync() throws(DiskError) {
         guard let replica else { return }
         replica.store.synced(through: try self.writer!.sync())
         replica.pushSynced()
+    }
+
+    /// Own writes that are durable now.
+    func takeDurable() -> [Provisional] {
+        guard let replica, let first = self.provisional.first, first.position < replica.store.synced else { return [] }
+        let count = self.provisional.firstIndex { $0.position >= replica.store.synced } ?? self.provisional.count
+        defer { self.provisional.removeFirst(count) }
+        return Array(self.provisional[..<count])
+    }
+
+    /// After a start: own writes of before that are there. The others never were.
+    func takeRecovered() -> [Provisional] {
+        defer { self.provisional = [] }
+        let seen = self.replica!.store.seen
+        return self.provisional.filter { seen.covers($0.dot) }
+    }
+
+    /// Answers that may leave now.
+    func takeAnswered(at now: Instant) -> [Pending] {
+        guard let replica, !self.pending.isEmpty else { return [] }
         let durable = replica.store.durable
-        let count = self.pending.firstIndex { $0.position >= durable } ?? self.pending.count
-        self.acknowledged += self.pending[..<count].map(\.write)
+        let count = self.pending.firstIndex { $0.position > 0 && $0.position >= durable } ?? self.pending.count
+        let answered = Array(self.pending[..<count])
         self.pending.removeFirst(count)
+        for case var write? in answered.map(\.write) {
+            write.at = now
+            self.acknowledged.append(write)
+        }
+        return answered
+    }
+
+    func wait(_ pending: Pending) {
+        // Positions grow, but for answers that depend on something older.
+        let index = self.pending.lastIndex { $0.position <= pending.position }.map { $0 + 1 } ?? 0
+        self.pending.insert(pending, at: index)
     }
 
     func sweep(through position: LogPosition) throws(DiskError) { try SegmentSweeper(disk: self.disk).removeSegments(through: position) }
 
     func run(_ read: LogRead) -> [UInt8]? { read.run(on: self.disk) }
 
+    enum DrainState { case goesOn, waitsForRoom, ended }
+
     /// One step of a running drain.
-    ///
-    /// - Returns: false where none runs any more.
-    func stepDrain(at now: Instant) throws(StoreError) -> Bool {
-        guard let replica, self.drain != nil else { return false }
-        switch try self.drain!.step() {
-        case .stored: return true
-        case .committed(let adjustments):
-            replica.store.drainCommitted(adjustments)
-            return true
-        case .finished(let adjustments):
-            self.drain = nil
-            try replica.store.drained(adjustments, at: now)
-            return false
+    func stepDrain(at now: Instant) throws(StoreError) -> DrainState {
+        guard let replica, self.drain != nil else { return .ended }
+        do throws(StoreError) {
+            switch try self.drain!.step() {
+            case .stored: return .goesOn
+            case .committed(let adjustments):
+                replica.store.drainCommitted(adjustments)
+                return .goesOn
+            case .finished(let adjustments):
+                self.drain = nil
+                try replica.store.drained(adjustments, at: now)
+                return .ended
+            }
+        } catch {
+            guard error.isDiskFull else { throw error }
+            replica.store.drainFailed(error)
+            self.drain!.retry()
+            return .waitsForRoom
         }
     }
 
-    /// One step of a bootstrap's job.
-    ///
-    /// - Returns: false where none runs any more.
-    func stepLoad(at now: Instant) throws(StoreError) -> Bool {
-        guard let replica, let step = try self.load?.step() else { return false }
-        guard case .finished(let outcome) = step else { return true }
-        self.load = nil
-        try replica.loaded(outcome, at: now)
-        return false
-    }
-
-    // MARK: Clients
-
-    /// Executes a command; a write that is executed is acknowledged once it is durable.
-    func execute(_ words: [[UInt8]], at now: Instant) throws(StoreError) {
-        guard let replica, let session else { return }
-        var bytes = Array("*\(words.count)\r\n".utf8)
-        for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + Array("\r\n".utf8) }
-        let (key, isTombstone) = (words[1], words[0] == Array("DEL".utf8))
-        var parser = CommandParser(limits: .authenticated(valueBytes: 1 << 20))
-        var writer = ReplyWriter()
-        let position = try bytes.span.bytes.withUnsafeBytes { input throws(StoreError) -> LogPosition? in
-            guard case .command = parser.next(in: input), !replica.mustWait(parser.arguments, session),
-                case .answered(let position) = try replica.execute(parser.arguments, session, at: self.moment(at: now), to: &writer)
-            else { return nil }
-            return position
-        }
-        guard let position, position > 0, writer.withBytes({ $0.first }) != UInt8(ascii: "-") else { return }
-        let version = try self.version(of: key)
-        guard let version, version.dot.replica == replica.store.identity.replica, version.isTombstone == isTombstone else { return }
-        self.pending.append((position, Write(key: key, dot: version.dot, stamp: version.stamp, isTombstone: isTombstone)))
-    }
-
-    private func version(of key: [UInt8]) throws(StoreError) -> VersionHeader? {
-        let store = self.replica!.store
-        return try key.span.bytes.withUnsafeBytes { key throws(StoreError) in
-            guard case .record(let record, _, _) = try store.find(store.token(of: key), key: key) else { return nil }
-            return record.versionHeader
+    /// One step of what a bootstrap stores.
+    func stepLoad(at now: Instant) throws(StoreError) -> DrainState {
+        guard let replica, self.load != nil else { return .ended }
+        do throws(StoreError) {
+            guard case .finished(let outcome) = try self.load!.step() else { return .goesOn }
+            self.load = nil
+            try replica.loaded(outcome, at: now)
+            return .ended
+        } catch {
+            guard error.isDiskFull else { throw error }
+            self.load!.retry()
+            return .waitsForRoom
         }
     }
 
-    // MARK: Looking inside
+    // MARK: Faults of the disk
 
-    /// All entries as a scan shows them.
-    func entries() throws(StoreError) -> [[UInt8]: Entry] {
-        var entries: [[UInt8]: Entry] = [:]
-        try self.replica!.store.scan(Token.first...Token.last) { entry in
-            entries[Array(entry.key)] = Entry(header: entry.record!.versionHeader, payload: Array(entry.record!.payload))
-            return true
-        }
-        return entries
+    var isFull: Bool { self.room.isFull.load(ordering: .relaxed) }
+
+    func fill(freeBytes: Int) {
+        self.disk.plan(DiskFaults(freeBytes: freeBytes))
+        self.room.isFull.store(true, ordering: .relaxed)
     }
 
-    struct Entry: Equatable {
-        let header: VersionHeader
-        let payload: [UInt8]
+    func makeRoom() {
+        self.disk.plan(DiskFaults())
+        self.room.isFull.store(false, ordering: .relaxed)
+    }
+
+    /// The next sync of this process fails, if there is room for what comes before it.
+    func failNextSync() {
+        guard self.replica != nil, !self.isFull else { return }
+        self.disk.plan(DiskFaults(planned: [DiskFaults.Planned(.sync, call: 1)]))
+    }
+
+    /// Whether there is room, for the base's transactions.
+    private final class Room: Sendable {
+        let isFull = Atomic(false)
     }
 }

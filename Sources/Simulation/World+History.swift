@@ -1,43 +1,61 @@
 import Basics
 
-/// A whole history: what a seed draws, from founding to the checks at its end.
+/// A whole history: what a recipe tells, from founding to the checks at its end.
 extension World {
-    /// So long after healing all nodes hold the same: a session that lost a frame is given up after 30 s, and the next one does it.
-    package static let convergenceLimit = Duration.seconds(90)
-
     /// What a history came to.
-    package struct Outcome: Sendable {
+    package struct Outcome: Equatable, Sendable {
         /// Nodes held different data when healing began.
         package let wasUnequal: Bool
-        package let convergedIn: Duration
-        package let counts: FaultCounts
+        package let healing: Healing
+        package let counts: Counts
         package let acknowledgedWrites: Int
         package let events: Int
         package let logDigest: UInt64
     }
 
-    /// Runs the history that a seed draws, and checks what must hold at its end.
+    /// Runs the history that a seed draws, and checks what must hold.
     package static func run(seed: UInt64, operations: Int = 1_000) throws -> Outcome {
-        try self.run(seed: seed, plan: WorldPlan(seed: seed, operations: operations))
+        try self.run(Recipe(seed: seed, operations: operations))
     }
 
-    package static func run(seed: UInt64, plan: WorldPlan) throws -> Outcome {
-        let world = try World(seed: seed, plan: plan)
+    /// - Throws: a `Violation`; nothing else.
+    package static func run(_ recipe: Recipe) throws -> Outcome {
+        do {
+            return try self.play(recipe)
+        } catch let violation as Violation {
+            throw violation
+        } catch {
+            throw Violation(.liveness, "a process ended: \(error)")
+        }
+    }
+
+    /// What fails in a history; nil where nothing does.
+    package static func violation(of recipe: Recipe) -> Violation? {
+        do {
+            _ = try self.run(recipe)
+            return nil
+        } catch let violation as Violation {
+            return violation
+        } catch { preconditionFailure("\(error) is no violation") }
+    }
+
+    private static func play(_ recipe: Recipe) throws -> Outcome {
+        let (plan, script) = recipe.draw()
+        let world = try World(seed: recipe.seed, plan: plan)
         try world.found()
-        try world.disturb()
+        try world.disturb(script)
         try world.heal()
         let wasUnequal = try !world.hasConverged()
-        let took = try world.converge(within: Self.convergenceLimit)
+        let healing = try world.converge()
         try world.check()
         for node in world.nodes { world.countBootstraps(of: node) }
-        var counts = world.counts
         for mendings in world.nodes.compactMap(\.replica?.mendings) {
-            counts.catchUps += mendings.catchUps
-            counts.refusedCatchUps += mendings.refused
-            counts.sessions += mendings.sessions
+            world.counts[.catchUps] += mendings.catchUps
+            world.counts[.refusedCatchUps] += mendings.refused
+            world.counts[.sessions] += mendings.sessions
         }
         return Outcome(
-            wasUnequal: wasUnequal, convergedIn: took, counts: counts, acknowledgedWrites: world.acknowledgedWrites, events: world.events,
-            logDigest: world.logDigest)
+            wasUnequal: wasUnequal, healing: healing, counts: world.counts, acknowledgedWrites: world.acknowledgedWrites, events: world.events,
+            logDigest: world.log.digest)
     }
 }

@@ -8,7 +8,8 @@ extension World {
         seed: UInt64, nodes: Int, joiners: Int = 0, logCapBytes: Int = 1 << 30, bootstrapBytesPerSecond: Int = 0
     ) throws -> World {
         var plan = WorldPlan(seed: seed, nodes: nodes)
-        (plan.greatestClockOffset, plan.logCapBytes) = (.zero, logCapBytes)
+        for fault in Fault.allCases { plan.leaveOut(fault) }
+        (plan.logCapBytes, plan.durability) = (logCapBytes, .always)
         (plan.joiners, plan.bootstrapBytesPerSecond) = (joiners, bootstrapBytesPerSecond)
         let world = try World(seed: seed, plan: plan)
         try world.found()
@@ -16,26 +17,25 @@ extension World {
     }
 
     /// Nothing passes between two nodes any more; what they say to each other is lost.
-    package func cutApart(_ one: Int, _ other: Int) { self.partition.cutApart(one, other) }
+    package func cutApart(_ one: Int, _ other: Int) { self.network.partition.cutApart(one, other) }
 
-    package func run(for duration: Duration) throws {
-        let end = self.now + duration
-        while let next = self.nextEvent, next <= end { _ = try self.step() }
-        self.advance(to: end)
-    }
+    package func run(for duration: Duration) throws { try self.run(until: self.now + duration) }
 
     /// A client's SET on one node.
     package func set(_ key: String, to value: String, on node: Int) throws {
         try self.turn(self.nodes[node]) { _ in
-            try self.nodes[node].execute([Array("SET".utf8), Array(key.utf8), Array(value.utf8)], at: self.now)
+            _ = try self.nodes[node].execute([Array("SET".utf8), Array(key.utf8), Array(value.utf8)], client: 0, at: self.now)
         }
     }
 
     /// Starts a node that is down, or that has never run.
     package func start(_ index: Int) throws { try self.start(self.nodes[index]) }
 
-    /// The process of a node ends without warning.
-    package func kill(_ index: Int) throws { try self.end(self.nodes[index], cutsPower: false) }
+    /// The process of a node ends without warning, for good unless it is started.
+    package func kill(_ index: Int) {
+        self.closeAll(of: self.nodes[index], tellsOthers: true)
+        self.nodes[index].kill()
+    }
 
     /// Whether a node answers clients.
     package func isServing(_ index: Int) -> Bool { self.nodes[index].replica?.isServing ?? false }

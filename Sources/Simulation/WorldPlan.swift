@@ -1,101 +1,104 @@
 import Basics
+import Storage
 
-/// What goes wrong in a history, and how often: drawn from its seed before it begins.
+/// What can go wrong in a history, and how often: drawn from its seed before it begins.
 package struct WorldPlan: Equatable, Sendable {
+    /// Whether histories draw what only identities and membership make survivable: wipes, older stores, copied folders, leaving members.
+    package static let drawsIdentityFaults = false
+
     package var nodes: Int
     /// Nodes beside these that are started empty while the others write.
     package var joiners = 0
     package var keys: Int
+    package var clients: Int
     package var operations: Int
+    package var durability: StoreConfiguration.Durability
     /// How long the writes and the faults go on.
     package var length: Duration
-    /// Per thousand of all messages.
+    /// Of each direction between two nodes up to so many messages in a thousand are lost.
     package var lossPerThousand = 0
+    /// Per thousand of all messages.
     package var duplicationPerThousand = 0
+    package var splitPerThousand = 0
+    package var stallPerThousand = 0
     /// The longest delay of a message; those of one connection keep their order, those of different ones do not.
-    package var greatestDelay: Duration
-    /// So many of each in a history.
-    package var partitions = 0
-    package var kills = 0
-    package var powerCuts = 0
-    package var resets = 0
-    /// Each node's wall clock is off by up to so much.
-    package var greatestClockOffset: Duration
+    package var greatestDelay = Self.leastDelay
+    /// Each node's wall clock is off by up to so much, and runs too fast or too slow by up to so many parts in a million.
+    package var greatestClockOffset = Duration.zero
+    package var greatestDrift = 0
     package var tableEntries: Int
     /// So much of each node's log is kept for the others: with none, or little, what they lack is found by sessions.
     package var logCapBytes: Int
     /// How fast members give to joiners; 0 for as fast as they can.
     package var bootstrapBytesPerSecond = 0
+    /// How often each of the other faults happens.
+    private var times = [Int](repeating: 0, count: Fault.allCases.count)
 
     /// Founders and joiners.
     package var allNodes: Int { self.nodes + self.joiners }
 
-    /// Draws a plan: each kind of fault is off in a third of the histories.
-    package init(seed: UInt64, nodes: Int = 5, operations: Int = 1_000) {
+    package static let leastDelay = Duration.milliseconds(1)
+
+    package subscript(_ fault: Fault) -> Int {
+        get { self.times[Fault.allCases.firstIndex(of: fault)!] }
+        set { self.times[Fault.allCases.firstIndex(of: fault)!] = newValue }
+    }
+
+    /// Draws a plan: each kind of fault is off in a third of the histories, or more.
+    package init(seed: UInt64, nodes: Int = 5, operations: Int = 1_000, drawsIdentityFaults: Bool = Self.drawsIdentityFaults) {
         var random = SplitMix64(seed: seed)
-        func some(_ range: ClosedRange<Int>) -> Int { random.next() % 3 == 0 ? 0 : Int.random(in: range, using: &random) }
-        self.nodes = nodes
-        self.operations = operations
+        func some(_ range: ClosedRange<Int>, oneIn share: UInt64 = 3) -> Int {
+            let (isOff, number) = (share == 3 ? random.next() % 3 == 0 : random.next() % share != 0, Int.random(in: range, using: &random))
+            return isOff ? 0 : number
+        }
+        (self.nodes, self.operations) = (nodes, operations)
         self.keys = 1 << Int.random(in: 2...8, using: &random)
-        self.length = .seconds(Int.random(in: 10...40, using: &random))
-        self.lossPerThousand = some(1...100)
-        self.duplicationPerThousand = some(1...200)
-        self.greatestDelay = .milliseconds(random.next() % 3 == 0 ? 1 : Int.random(in: 1...800, using: &random))
-        self.partitions = some(1...3)
-        self.kills = some(1...4)
-        self.powerCuts = some(1...7)
-        self.resets = some(1...10)
-        self.greatestClockOffset = .milliseconds(some(1...2_000))
+        self.clients = Int.random(in: 1...8, using: &random)
+        self.durability = random.next() % 3 == 0 ? .interval : .always
+        self.length = .seconds(Int.random(in: 4...16, using: &random))
         self.tableEntries = Int.random(in: 8...400, using: &random)
         self.logCapBytes = [0, 30_000, 1 << 30, 1 << 30].randomElement(using: &random)!
+        self.lossPerThousand = some(1...300)
+        self.duplicationPerThousand = some(1...200)
+        self.splitPerThousand = some(1...200)
+        self.stallPerThousand = some(1...5)
+        self.greatestDelay = max(Self.leastDelay, .milliseconds(some(1...800)))
+        self.greatestClockOffset = .milliseconds(some(1...2_000))
+        self.greatestDrift = some(1...500)
+        for (fault, range) in [
+            (.partition, 1...3), (.reset, 1...10), (.kill, 1...4), (.powerCut, 1...7), (.pause, 1...3), (.slowDisk, 1...3), (.clockStep, 1...4),
+            (.clockFreeze, 1...3),
+        ] as [(Fault, ClosedRange<Int>)] { self[fault] = some(range) }
+        for (fault, range) in [(.fullDisk, 1...2), (.failedSync, 1...2), (.join, 1...1)] as [(Fault, ClosedRange<Int>)] {
+            self[fault] = some(range, oneIn: 4)
+        }
+        for (fault, range) in [(.wipe, 1...1), (.restore, 1...2), (.copy, 1...1), (.leave, 1...1), (.remove, 1...1), (.replace, 1...1)]
+            as [(Fault, ClosedRange<Int>)]
+        {
+            // Drawn in any case, so that the switch does not shift what is drawn behind it.
+            let times = some(range, oneIn: 8)
+            if drawsIdentityFaults { self[fault] = times }
+        }
     }
-}
 
-/// How often each kind of fault happened: a suite that never meets what it is for passes too.
-package struct FaultCounts: Equatable, Sendable {
-    package var lost = 0
-    package var duplicated = 0
-    package var delayed = 0
-    package var partitions = 0
-    package var kills = 0
-    package var powerCuts = 0
-    package var restarts = 0
-    package var tornTails = 0
-    package var resets = 0
-    package var drains = 0
-    /// Jobs of bootstraps that were stored.
-    package var loads = 0
-    /// Blocks of logs that were read for peers.
-    package var logReads = 0
-    /// What was asked of peers' logs and came, or did not; and repair sessions. Of processes that were there at the end.
-    package var catchUps = 0
-    package var refusedCatchUps = 0
-    package var sessions = 0
-    /// Bootstraps from the first entry on, those that went on behind what was stored, and joiners that came to have everything.
-    package var bootstraps = 0
-    package var resumedBootstraps = 0
-    package var joins = 0
+    /// Leaves a kind of fault out. What else happens stays as it was drawn.
+    package mutating func leaveOut(_ fault: Fault) {
+        switch fault {
+        case .loss: self.lossPerThousand = 0
+        case .duplication: self.duplicationPerThousand = 0
+        case .split: self.splitPerThousand = 0
+        case .stall: self.stallPerThousand = 0
+        case .delay: self.greatestDelay = Self.leastDelay
+        case .offset: self.greatestClockOffset = .zero
+        case .drift: self.greatestDrift = 0
+        default: self[fault] = 0
+        }
+    }
 
-    package init() {}
-
-    package mutating func add(_ other: FaultCounts) {
-        self.lost += other.lost
-        self.duplicated += other.duplicated
-        self.delayed += other.delayed
-        self.partitions += other.partitions
-        self.kills += other.kills
-        self.powerCuts += other.powerCuts
-        self.restarts += other.restarts
-        self.tornTails += other.tornTails
-        self.resets += other.resets
-        self.drains += other.drains
-        self.loads += other.loads
-        self.logReads += other.logReads
-        self.catchUps += other.catchUps
-        self.refusedCatchUps += other.refusedCatchUps
-        self.sessions += other.sessions
-        self.bootstraps += other.bootstraps
-        self.resumedBootstraps += other.resumedBootstraps
-        self.joins += other.joins
+    /// Whether a kind of fault is there at all.
+    package func has(_ fault: Fault) -> Bool {
+        var without = self
+        without.leaveOut(fault)
+        return without != self
     }
 }

@@ -18,7 +18,9 @@ package final class Store {
     package let configuration: StoreConfiguration
     package internal(set) var identity: Identity
     /// What this node's state reflects, log records not yet synced included.
-    package internal(set) var seen: Seen
+    package internal(set) var seen: Seen { didSet { self.seenRevision &+= 1 } }
+    /// Changes with `seen`, so that what was computed of that can be kept.
+    package private(set) var seenRevision: UInt64 = 0
     /// The greatest stamp time in log and base.
     package internal(set) var greatestStamp: UInt64
     var control: [ControlKey: [UInt8]]

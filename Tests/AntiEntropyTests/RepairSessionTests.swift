@@ -83,6 +83,32 @@ struct RepairSessionTests {
         #expect(world.covered == [right.seen, left.seen])
     }
 
+    @Test("covers no write that comes to a side while it compares, as it may have compared that place already (I26)", arguments: [0, 1])
+    func coversNothingLater(side: Int) throws {
+        var drawing = Drawing(seed: 6)
+        let (left, right) = drawing.pair(common: 500, first: 5, second: 5, versions: 0)
+        var world = SessionWorld(left, right)
+        var late: [ModelEntry] = []
+        world.whenTaken = { message, taker, replicas in
+            guard taker == side else { return }
+            switch message {
+            case .compare, .leaves: break
+            default: return
+            }
+            for _ in 0..<20 {
+                let drawn = drawing.entry()
+                let dot = Dot(replica: ReplicaID(high: 0, low: 9), sequence: UInt64(late.count) + 1)
+                late.append(ModelEntry(token: drawn.token, stamp: drawn.stamp, dot: dot))
+                replicas[side].merge(late.last!)
+                _ = replicas[side].seen.insert(dot)
+            }
+        }
+        world.run()
+        #expect(late.count >= 20)
+        let other = world.replicas[1 - side]
+        for entry in late { #expect(other.entries.contains(entry) || !(world.covered[1 - side]!.covers(entry.dot))) }
+    }
+
     @Test("takes no more round trips than the tree is deep")
     func roundTrips() throws {
         var drawing = Drawing(seed: 4)

@@ -125,6 +125,8 @@ struct SessionWorld {
     private(set) var expected: [Int] = []
     var now = Instant(nanoseconds: 1)
     private var queues = [[SessionMessage](), []]
+    /// What happens to the replicas after a side has taken a message.
+    var whenTaken: (SessionMessage, _ side: Int, inout [ModelReplica]) -> Void = { _, _, _ in }
 
     init(_ opener: ModelReplica, _ accepter: ModelReplica) { self.replicas = [opener, accepter] }
 
@@ -159,10 +161,11 @@ struct SessionWorld {
     private mutating func hear(_ message: SessionMessage, _ side: Int) {
         if side == self.sessions.count {
             guard case .open(let opening) = message else { return }
-            self.sessions.append(RepairSession(accepting: opening, at: self.now))
+            self.sessions.append(RepairSession(accepting: opening, seen: self.replicas[side].seen, at: self.now))
         }
         if case .records = message { self.expected += self.sessions.map(\.expectedEntries) }
         self.perform(self.sessions[side].handle(message, self.replicas[side], at: self.now), side)
+        self.whenTaken(message, side, &self.replicas)
     }
 
     private mutating func perform(_ actions: [RepairSession.Action], _ side: Int) {

@@ -1,0 +1,155 @@
+import Basics
+import Digests
+import Storage
+import Versioning
+
+/// What is looked at, by the names that failures and planted faults are told by.
+package enum CheckName: String, CaseIterable, Sendable {
+    /// Nodes found their cluster, and nothing that happens ends a process but what must.
+    case liveness
+    case convergence
+    case acknowledgedKept = "acknowledged-kept"
+    case refusedStayAway = "refused-stay-away"
+    case nothingUndurableLeaves = "nothing-undurable-leaves"
+    case oneContentPerDot = "one-content-per-dot"
+    case oneProcessPerID = "one-process-per-id"
+    case stampsIncrease = "stamps-increase"
+    case readsComeBefore = "reads-come-before"
+    case seenWithData = "seen-with-data"
+    case digestEqualsScan = "digest-equals-scan"
+    case waitsTellTruth = "waits-tell-truth"
+    case boundedMemory = "bounded-memory"
+    case joinersApplyNothing = "joiners-apply-nothing"
+}
+
+/// Something that must hold does not.
+package struct Violation: Error, CustomStringConvertible {
+    package let check: CheckName
+    package let text: String
+
+    package init(_ check: CheckName, _ text: String) { (self.check, self.text) = (check, text) }
+
+    package var description: String { "\(self.check.rawValue): \(self.text)" }
+}
+
+/// Something that must hold of a node at any time, or of a world at its end.
+protocol Check: Sendable {
+    var name: CheckName { get }
+    /// Whether it has to hold while faults go on.
+    var holdsAlways: Bool { get }
+    func check(_ node: SimulatedNode, in world: World) throws
+}
+
+extension World {
+    static let nodeChecks: [any Check] = [
+        JoinersApplyNothing(), SeenWithData(), DigestEqualsScan(), BoundedMemory(), OneProcessPerID(), AcknowledgedKept(), RefusedStayAway(),
+    ]
+}
+
+/// What a node says it has seen is in its data, or was overwritten by what is (I26): of each key it has the greatest version that `seen` covers, or a
+/// greater one.
+struct SeenWithData: Check {
+    let name = CheckName.seenWithData
+    let holdsAlways = true
+
+    func check(_ node: SimulatedNode, in world: World) throws {
+        let replica = node.replica!
+        for (key, version) in world.ledger.greatest(coveredBy: replica.store.seen, keys: world.plan.keys).enumerated() {
+            guard let version else { continue }
+            let stored = try node.version(of: Array("key\(key)".utf8))
+            guard let stored, stored.stamp >= version.stamp else {
+                throw Violation(self.name, "node \(node.index) has seen \(version), and has \(stored.map { "\($0.stamp)" } ?? "nothing")")
+            }
+        }
+    }
+}
+
+/// The digest equals that of a scan (I17).
+struct DigestEqualsScan: Check {
+    let name = CheckName.digestEqualsScan
+    let holdsAlways = true
+
+    func check(_ node: SimulatedNode, in world: World) throws {
+        let store = node.replica!.store
+        guard try store.fold(budget: .max), let recount = try store.recount(from: Token(rawValue: 0), budget: .max) else { return }
+        guard recount.mismatch == nil, recount.damaged == 0 else {
+            throw Violation(self.name, "node \(node.index): the digest differs from a scan of \(recount.entries) entries")
+        }
+    }
+}
+
+/// A node that joins has applied nothing but what its bootstrap stored (I24).
+struct JoinersApplyNothing: Check {
+    let name = CheckName.joinersApplyNothing
+    let holdsAlways = true
+
+    func check(_ node: SimulatedNode, in world: World) throws {
+        let replica = node.replica!
+        guard replica.isJoining, !replica.store.seen.isEmpty || replica.store.live.count > 0 else { return }
+        throw Violation(
+            self.name, "node \(node.index) joins, and has seen \(replica.store.seen), \(replica.store.live.count) entries in its table")
+    }
+}
+
+/// What waits in a node stays within its bounds.
+struct BoundedMemory: Check {
+    let name = CheckName.boundedMemory
+    let holdsAlways = true
+
+    func check(_ node: SimulatedNode, in world: World) throws {
+        let load = node.replica!.greatestPeerLoad
+        guard load <= 1 else { throw Violation(self.name, "node \(node.index): what waits for a peer or came from one takes \(load) of its bound") }
+        for end in node.ends where end.connection.inputCount(of: end.side) > World.maximumInputBytes {
+            throw Violation(self.name, "node \(node.index): \(end.connection.inputCount(of: end.side)) bytes from a peer are not taken")
+        }
+    }
+}
+
+/// No two processes that take writes have one id (I20).
+struct OneProcessPerID: Check {
+    let name = CheckName.oneProcessPerID
+    let holdsAlways = false
+
+    func check(_ node: SimulatedNode, in world: World) throws {
+        for other in world.nodes[..<node.index] where other.replica?.store.identity.replica == node.replica!.store.identity.replica {
+            throw Violation(self.name, "nodes \(other.index) and \(node.index) both are \(node.replica!.store.identity.replica)")
+        }
+    }
+}
+
+/// No acknowledged write is lost: each is there, or a greater one of its key is (I4).
+struct AcknowledgedKept: Check {
+    let name = CheckName.acknowledgedKept
+    let holdsAlways = false
+
+    func check(_ node: SimulatedNode, in world: World) throws {
+        let entries = try node.entries()
+        for origin in world.nodes {
+            for write in origin.acknowledged where !write.isExcused {
+                let stored = entries[Array("key\(write.version.key)".utf8)]?.header.stamp
+                guard let stored, stored >= write.version.stamp else {
+                    throw Violation(
+                        self.name,
+                        "\(write.version), acknowledged by node \(origin.index), is gone; node \(node.index) has \(stored.map { "\($0)" } ?? "nothing")"
+                    )
+                }
+            }
+        }
+    }
+}
+
+/// What a client was told has failed never appears (I5).
+struct RefusedStayAway: Check {
+    let name = CheckName.refusedStayAway
+    let holdsAlways = false
+
+    func check(_ node: SimulatedNode, in world: World) throws {
+        for (key, entry) in try node.entries() {
+            let number = entry.payload.withUnsafeBytes { Attempt.number(in: $0) }
+            if world.ledger.isRefused(number) {
+                throw Violation(
+                    self.name, "node \(node.index) has write \(number) of \(String(decoding: key, as: UTF8.self)), which was answered with an error")
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/// The kinds of faults that a history can have, by the names that leave them out.
+package enum Fault: String, CaseIterable, Sendable {
+    // The network.
+    case loss, duplication, delay, split, stall, partition, reset
+    // Processes.
+    case kill, pause
+    case powerCut = "power-cut"
+    // Disks.
+    case failedSync = "failed-sync"
+    case fullDisk = "full-disk"
+    case slowDisk = "slow-disk"
+    // Clocks.
+    case offset, drift
+    case clockStep = "clock-step"
+    case clockFreeze = "clock-freeze"
+    // Operators.
+    case join
+    // What needs identities and membership to be survived: see `WorldPlan.drawsIdentityFaults`.
+    case wipe, restore, copy, leave, remove, replace
+
+    /// Those that a node survives only once it can tell that its store is not what it was, and members can go.
+    package static let ofIdentity: Set<Fault> = [.wipe, .restore, .copy, .leave, .remove, .replace]
+}
+
+/// What else is counted, so that a suite in which it never happens does not pass.
+package enum Happening: String, CaseIterable, Sendable {
+    case restarts, drains, sessions, retries, loads, bootstraps
+    case resumedBootstraps = "bootstraps resumed"
+    case joined = "joiners that came to have everything"
+    case tornLogs = "torn logs"
+    case halfOpen = "half-open connections"
+    case logReads = "blocks of logs read for peers"
+    case catchUps = "catch-ups"
+    case refusedCatchUps = "catch-ups refused"
+    case refusedWrites = "writes refused for want of room"
+    case lostUnsynced = "acknowledged writes lost with the power, as `interval` allows"
+    case waits = "WAITs that counted a member"
+    case modifications = "values read, changed and written back"
+}
+
+/// How often everything happened.
+package struct Counts: Equatable, Sendable {
+    private var faults = [Int](repeating: 0, count: Fault.allCases.count)
+    private var happenings = [Int](repeating: 0, count: Happening.allCases.count)
+    private var checks = [Int](repeating: 0, count: CheckName.allCases.count)
+
+    package init() {}
+
+    package subscript(_ fault: Fault) -> Int {
+        get { self.faults[Fault.allCases.firstIndex(of: fault)!] }
+        set { self.faults[Fault.allCases.firstIndex(of: fault)!] = newValue }
+    }
+
+    package subscript(_ happening: Happening) -> Int {
+        get { self.happenings[Happening.allCases.firstIndex(of: happening)!] }
+        set { self.happenings[Happening.allCases.firstIndex(of: happening)!] = newValue }
+    }
+
+    /// How often something was looked at.
+    package subscript(_ check: CheckName) -> Int {
+        get { self.checks[CheckName.allCases.firstIndex(of: check)!] }
+        set { self.checks[CheckName.allCases.firstIndex(of: check)!] = newValue }
+    }
+
+    package mutating func add(_ other: Counts) {
+        for index in self.faults.indices { self.faults[index] += other.faults[index] }
+        for index in self.happenings.indices { self.happenings[index] += other.happenings[index] }
+        for index in self.checks.indices { self.checks[index] += other.checks[index] }
+    }
+}
+
+extension Counts: CustomStringConvertible {
+    package var description: String {
+        let faults = Fault.allCases.filter { self[$0] > 0 }.map { "\($0.rawValue) \(self[$0])" }
+        let happenings = Happening.allCases.filter { self[$0] > 0 }.map { "\($0.rawValue) \(self[$0])" }
+        let checks = CheckName.allCases.filter { self[$0] > 0 }.map { "\($0.rawValue) \(self[$0])" }
+        return
+            "faults: \(faults.joined(separator: ", ")); happened: \(happenings.joined(separator: ", ")); checked: \(checks.joined(separator: ", "))"
+    }
+}

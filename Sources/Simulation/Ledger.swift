@@ -1,0 +1,99 @@
+import Basics
+import Digests
+import Storage
+import Versioning
+
+/// Every version that any node has made durable, by its dot: what nodes say and hold is judged by it.
+///
+/// Three checks live where versions are noted, as each is about the moment: nothing leaves a node before it is durable there (I6), one dot has one
+/// content (I8, I20), stamps under one replica id increase (I9).
+struct Ledger {
+    /// A version as its dot stands for it.
+    struct Version: Equatable {
+        let key: Int
+        let stamp: Stamp
+        let isTombstone: Bool
+        let checksum: UInt64
+    }
+
+    /// What one replica id has written, the first with sequence number 1.
+    struct Origin {
+        let replica: ReplicaID
+        var versions: [Version] = []
+    }
+
+    private(set) var origins: [Origin] = []
+    /// Numbers of writes that clients were told have failed.
+    private var refused: Set<UInt64> = []
+
+    private func index(of replica: ReplicaID) -> Int? { self.origins.firstIndex { $0.replica == replica } }
+
+    /// A node's own write has become durable.
+    mutating func note(_ dot: Dot, _ version: Version, by node: Int) throws {
+        if self.index(of: dot.replica) == nil { self.origins.append(Origin(replica: dot.replica)) }
+        let index = self.index(of: dot.replica)!
+        let versions = self.origins[index].versions
+        let place = Int(dot.sequence) - 1
+        if place < versions.count {
+            guard versions[place] == version else {
+                throw Violation(.oneContentPerDot, "\(dot) is \(version) now on node \(node), and was \(versions[place])")
+            }
+            return
+        }
+        guard place == versions.count else {
+            throw Violation(.oneContentPerDot, "node \(node) has written \(dot), and \(versions.count + 1) would be next")
+        }
+        if let last = versions.last, last.stamp.time >= version.stamp.time {
+            throw Violation(.stampsIncrease, "node \(node): \(dot) has stamp \(version.stamp), the one before it \(last.stamp)")
+        }
+        self.origins[index].versions.append(version)
+    }
+
+    /// A node has taken another's write into its log.
+    func check(_ dot: Dot, _ version: Version, on node: Int) throws {
+        guard let index = self.index(of: dot.replica), dot.sequence <= self.origins[index].versions.count else {
+            throw Violation(.nothingUndurableLeaves, "node \(node) has \(dot), which is durable nowhere")
+        }
+        let noted = self.origins[index].versions[Int(dot.sequence) - 1]
+        guard noted == version else { throw Violation(.oneContentPerDot, "\(dot) is \(version) on node \(node), and was written as \(noted)") }
+    }
+
+    func version(of dot: Dot) -> Version? {
+        guard let index = self.index(of: dot.replica), dot.sequence > 0, dot.sequence <= self.origins[index].versions.count else { return nil }
+        return self.origins[index].versions[Int(dot.sequence) - 1]
+    }
+
+    mutating func refuse(_ number: UInt64) { self.refused.insert(number) }
+
+    func isRefused(_ number: UInt64) -> Bool { self.refused.contains(number) }
+
+    /// Of each key the greatest version among those that are covered, as `Seen` says it.
+    func greatest(coveredBy seen: Seen, keys: Int) -> [Version?] {
+        var greatest = [Version?](repeating: nil, count: keys)
+        for origin in self.origins {
+            let watermark = seen.watermark(of: origin.replica)
+            for (index, version) in origin.versions.enumerated() {
+                let sequence = UInt64(index) + 1
+                guard sequence <= watermark || seen.covers(Dot(replica: origin.replica, sequence: sequence)) else { continue }
+                if let other = greatest[version.key], version.stamp <= other.stamp { continue }
+                greatest[version.key] = version
+            }
+        }
+        return greatest
+    }
+}
+
+extension Ledger.Version: CustomStringConvertible {
+    var description: String { "\(self.isTombstone ? "a delete" : "a value") of key\(self.key) at \(self.stamp)" }
+}
+
+extension Ledger.Version {
+    init(_ record: RecordView) {
+        self.init(
+            key: Self.number(ofKey: record.key), stamp: record.stamp, isTombstone: record.isTombstone,
+            checksum: Digests.checksum(of: record.payload, seed: 0))
+    }
+
+    /// Keys are "key" and a number.
+    static func number(ofKey key: UnsafeRawBufferPointer) -> Int { key.dropFirst(3).reduce(0) { $0 * 10 + Int($1) - 48 } }
+}

@@ -1,0 +1,114 @@
+import Basics
+import Digests
+import Node
+import RESP
+import Storage
+import Versioning
+
+/// One try of a client to have something done.
+struct Attempt {
+    /// Never given twice: it begins the value.
+    var number: UInt64
+    let client: Int
+    var node: Int
+    let operation: Step.Operation
+    var tries = 0
+    /// Of a modification: what its first half was shown.
+    var shown: Shown?
+
+    enum Shown { case nothing, version(Stamp) }
+
+    var key: [UInt8] { Array("key\(self.operation.key)".utf8) }
+
+    var value: [UInt8] {
+        withUnsafeBytes(of: self.number.littleEndian) { Array($0) }
+            + [UInt8](repeating: UInt8(truncatingIfNeeded: self.number), count: self.operation.padding)
+    }
+
+    static func number(in payload: UnsafeRawBufferPointer) -> UInt64 {
+        payload.count >= 8 ? payload.loadUnaligned(as: UInt64.self).littleEndian : 0
+    }
+}
+
+/// What clients do on a simulated node.
+extension SimulatedNode {
+    enum Answer {
+        /// It does not take commands now: it is down, starting, or both its tables are full.
+        case notNow
+        case error(String)
+        /// The reply leaves once the position is durable.
+        case answered(LogPosition, [UInt8])
+        case job(Job)
+    }
+
+    func execute(_ words: [[UInt8]], client: Int, at now: Instant) throws(StoreError) -> Answer {
+        guard let replica else { return .notNow }
+        let session = self.sessions[client]
+        var bytes = Array("*\(words.count)\r\n".utf8)
+        for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + Array("\r\n".utf8) }
+        var parser = CommandParser(limits: .authenticated(valueBytes: 1 << 20))
+        var writer = ReplyWriter()
+        let moment = self.moment(at: now)
+        let outcome = try bytes.span.bytes.withUnsafeBytes { input throws(StoreError) -> Replica.Outcome? in
+            guard case .command = parser.next(in: input), !replica.mustWait(parser.arguments, session) else { return nil }
+            return try replica.execute(parser.arguments, session, at: moment, to: &writer)
+        }
+        switch outcome {
+        case nil, .answeredAndCloses: return .notNow
+        case .job(let job): return .job(job)
+        case .answered(let position):
+            let reply = writer.withBytes { Array($0) }
+            guard reply.first == UInt8(ascii: "-") else { return .answered(position, reply) }
+            let text = String(decoding: reply.dropFirst().dropLast(2), as: UTF8.self)
+            return text.hasPrefix("LOADING") ? .notNow : .error(text)
+        }
+    }
+
+    /// One slice of a WAIT.
+    ///
+    /// - Returns: what it answers; nil while it waits.
+    func advance(_ job: Job, at now: Instant) throws(StoreError) -> Int? {
+        var writer = ReplyWriter()
+        guard case .finished = try self.replica!.advance(job, at: self.moment(at: now), to: &writer) else { return nil }
+        self.replica!.end(job)
+        return writer.withBytes { bytes in Int(String(decoding: bytes.dropFirst().dropLast(2), as: UTF8.self)) } ?? 0
+    }
+
+    /// The newest version of a key.
+    func version(of key: [UInt8]) throws(StoreError) -> VersionHeader? {
+        let store = self.replica!.store
+        return try key.span.bytes.withUnsafeBytes { key throws(StoreError) in
+            guard case .record(let record, _, _) = try store.find(store.token(of: key), key: key) else { return nil }
+            return record.versionHeader
+        }
+    }
+
+    // MARK: Looking inside
+
+    /// All entries as a scan shows them.
+    func entries() throws(StoreError) -> [[UInt8]: Entry] {
+        var entries: [[UInt8]: Entry] = [:]
+        try self.replica!.store.scan(Token.first...Token.last) { entry in
+            entries[Array(entry.key)] = Entry(header: entry.record!.versionHeader, payload: Array(entry.record!.payload))
+            return true
+        }
+        return entries
+    }
+
+    /// A checksum of every byte of every entry, in the order of a scan: nothing of it comes from a digest tree.
+    func contentChecksum() throws(StoreError) -> UInt64 {
+        var sum = StreamingChecksum(seed: 0)
+        try self.replica!.store.scan(Token.first...Token.last) { entry in
+            withUnsafeBytes(of: (UInt64(entry.key.count), UInt64(entry.record!.value.count))) { sum.update($0) }
+            sum.update(entry.key)
+            sum.update(entry.record!.value)
+            return true
+        }
+        return sum.finish()
+    }
+
+    struct Entry: Equatable {
+        let header: VersionHeader
+        let payload: [UInt8]
+    }
+}

@@ -1,0 +1,118 @@
+import Basics
+import Node
+import Storage
+
+/// The end of a history: everything works again, and all must come to hold the same.
+extension World {
+    /// So long after the faults all members are linked with each other again: a dial waits up to 7.5 s, a link without a word 30 s.
+    static let wholeLimit = Duration.seconds(60)
+
+    /// How healing went.
+    package struct Healing: Equatable, Sendable {
+        /// Until everything that was held up had arrived, and every node served and was linked with all others.
+        package let whole: Duration
+        /// From then on, the rounds that every node had begun, and the time, until all held the same.
+        package let rounds: Int
+        package let took: Duration
+    }
+
+    /// Within so many rounds all hold the same (I2): 2(N - 1) + 3. At `interval` twice as many: each message of a session waits for a sync, which
+    /// takes up to half a round, so that a session of six messages is three rounds long; and a node is in one session at a time.
+    package static func roundLimit(nodes: Int, durability: StoreConfiguration.Durability) -> Int {
+        (2 * (nodes - 1) + 3) * (durability == .interval ? 2 : 1)
+    }
+
+    /// Everything works from now on, and clients have gone. Connections that have lost something break: TCP brings everything or ends.
+    package func heal() throws {
+        self.network.hasFaults = false
+        self.isHealed = true
+        self.partitions += 1
+        self.network.partition = Partition(nodes: self.plan.allNodes)
+        for node in self.members {
+            node.makeRoom()
+            node.slowUntil = self.now
+            if node.replica == nil { try self.start(node) }
+        }
+        self.resetLossy()
+        self.settledAt = self.nodes.flatMap(\.ends).map { $0.connection.arrival(at: $0.side) }.max() ?? self.now
+    }
+
+    /// Runs until all hold the same.
+    @discardableResult
+    package func converge() throws -> Healing {
+        let start = self.now
+        while !self.isWhole {
+            try self.run(until: self.now + .milliseconds(100))
+            guard self.now.since(start) < Self.wholeLimit else { throw Violation(.liveness, "\(Self.wholeLimit) after healing not all are linked") }
+        }
+        let (whole, limit) = (self.now.since(start), Self.roundLimit(nodes: self.members.count, durability: self.plan.durability))
+        let before = self.members.map { $0.replica!.roundQuestions }
+        while try !self.hasConverged() {
+            guard self.rounds(since: before) <= limit else {
+                throw Violation(.convergence, "after \(limit) rounds the nodes hold different data: \(try self.difference())")
+            }
+            try self.run(until: self.now + .milliseconds(50))
+        }
+        self.counts[.convergence] += 1
+        return Healing(whole: whole, rounds: self.rounds(since: before), took: self.now.since(start) - whole)
+    }
+
+    /// What faults held up has arrived, all serve, and each is linked with all others.
+    private var isWhole: Bool {
+        let members = self.members
+        guard self.retirements == 0, self.now >= self.settledAt else { return false }
+        return members.allSatisfy { node in
+            guard let replica = node.replica, replica.isServing, node.pausedUntil <= self.now else { return false }
+            return replica.peerLinks.count { $0.isReady } == members.count - 1
+        }
+    }
+
+    /// The rounds that every node has begun.
+    private func rounds(since before: [Int]) -> Int {
+        zip(self.members, before).map { node, before in
+            let perRound = max(1, min(node.replica!.fanout, self.members.count - 1))
+            return (node.replica!.roundQuestions - before) / perRound
+        }.min() ?? 0
+    }
+
+    /// Whether all nodes hold the same data: every entry, not only their digests (I2).
+    package func hasConverged() throws -> Bool {
+        // Digests that differ are enough to say no; only the data says yes.
+        let stores = self.members.compactMap { $0.replica?.store }
+        guard stores.count == self.members.count else { return false }
+        if stores.allSatisfy(\.isFolded), stores.contains(where: { $0.foldedDigest != stores[0].foldedDigest }) { return false }
+        var checksum: UInt64?
+        for node in self.members {
+            guard node.replica?.isServing ?? false else { return false }
+            let own = try node.contentChecksum()
+            guard own == checksum ?? own else { return false }
+            checksum = own
+        }
+        return true
+    }
+
+    private func difference() throws -> String {
+        let members = self.members
+        let all = try members.map { try $0.entries() }
+        let keys = Set(all.flatMap(\.keys)).sorted { $0.lexicographicallyPrecedes($1) }
+        let differing = keys.filter { key in all.contains { $0[key] != all[0][key] } }
+        guard let key = differing.first else { return "none" }
+        let versions = zip(members, all).map { "node \($0.index) \($1[key].map { "\($0.header.stamp)" } ?? "nothing")" }
+        return "\(differing.count) keys, the first \(String(decoding: key, as: UTF8.self)): \(versions.joined(separator: ", "))"
+    }
+
+    /// What must hold once all hold the same.
+    package func check() throws {
+        let first = try self.members[0].entries()
+        for node in self.members {
+            guard try node.entries() == first else { throw Violation(.convergence, "node \(node.index) differs from node \(self.members[0].index)") }
+            for check in Self.nodeChecks {
+                self.counts[check.name] += 1
+                try check.check(node, in: self)
+            }
+        }
+    }
+
+    /// So many writes were acknowledged.
+    package var acknowledgedWrites: Int { self.nodes.reduce(0) { $0 + $1.acknowledged.count } }
+}

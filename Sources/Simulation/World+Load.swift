@@ -1,0 +1,185 @@
+import Basics
+import Node
+import RESP
+import Storage
+import Versioning
+
+/// What clients do, and what they are told.
+extension World {
+    /// A client gives up after so many tries.
+    private static let maximumTries = 4
+    private static let waitMilliseconds = 200
+
+    func nextNumber() -> UInt64 {
+        self.attempts += 1
+        return self.attempts
+    }
+
+    func operate(_ attempt: Attempt) throws {
+        guard !self.isHealed else { return }
+        let node = self.nodes[attempt.node]
+        guard let replica = node.replica, node.pausedUntil <= self.now else { return self.retry(attempt) }
+        var answer = SimulatedNode.Answer.notNow
+        if attempt.willWait, node.waitingAttempt == nil { node.waitingAttempt = attempt.number }
+        let client = node.waitingAttempt == attempt.number ? self.waitingClient : attempt.client
+        var (write, shown): (SimulatedNode.Acknowledged?, Attempt.Shown) = (nil, .nothing)
+        try self.turn(node) { _ in
+            let own = replica.store.identity.replica
+            let before = replica.store.seen.watermark(of: own)
+            answer = try node.execute(attempt.words, client: client, at: self.now)
+            guard case .answered(let position, _) = answer else { return }
+            let version = try node.version(of: attempt.key)
+            shown = version.map { .version($0.stamp) } ?? .nothing
+            guard let version, replica.store.seen.watermark(of: own) > before else { return }
+            try self.checkOrder(of: version, behind: attempt, on: node)
+            write = SimulatedNode.Acknowledged(
+                number: attempt.number, dot: version.dot,
+                version: Ledger.Version(key: attempt.operation.key, stamp: version.stamp, isTombstone: version.isTombstone, checksum: 0),
+                position: position)
+        }
+        if case .answered = answer {} else { node.endWait(of: attempt) }
+        switch answer {
+        case .notNow: self.retry(attempt)
+        case .error:
+            self.refuse(attempt)
+            self.retry(attempt)
+        case .job: break  // No operation begins with one.
+        case .answered(let position, _):
+            var attempt = attempt
+            if attempt.isFirstHalf { attempt.shown = shown }
+            node.wait(SimulatedNode.Pending(position: position, attempt: attempt, write: write))
+            try self.answer(node)
+        }
+    }
+
+    /// What was read before a write through the same node is older than that (I10).
+    private func checkOrder(of version: VersionHeader, behind attempt: Attempt, on node: SimulatedNode) throws {
+        guard case .version(let shown) = attempt.shown else { return }
+        self.counts[.readsComeBefore] += 1
+        guard version.stamp > shown else {
+            throw Violation(.readsComeBefore, "node \(node.index) wrote key\(attempt.operation.key) at \(version.stamp) after it had shown \(shown)")
+        }
+    }
+
+    /// Answers leave that the log has released.
+    func answer(_ node: SimulatedNode) throws {
+        for pending in node.takeAnswered(at: self.now) {
+            if pending.attempt.shown != nil, pending.write == nil {
+                self.counts[.modifications] += 1
+                self.plan(.operate(pending.attempt), in: .microseconds(Int.random(in: 50...20_000, using: &self.retries)))
+            }
+            if case .setAndWait(let members) = pending.attempt.operation.kind, node.waitingAttempt == pending.attempt.number,
+                let write = pending.write
+            {
+                try self.wait(for: members, write, pending.attempt, on: node)
+            }
+        }
+    }
+
+    func refuse(_ attempt: Attempt) {
+        self.counts[.refusedWrites] += 1
+        if attempt.operation.kind != .delete { self.ledger.refuse(attempt.number) }
+    }
+
+    /// Tries again, from the beginning and on any node.
+    func retry(_ attempt: Attempt) {
+        guard !self.isHealed, attempt.tries + 1 < Self.maximumTries else { return }
+        self.counts[.retries] += 1
+        var again = Attempt(
+            number: self.nextNumber(), client: attempt.client, node: Int.random(in: 0..<self.plan.nodes, using: &self.retries),
+            operation: attempt.operation)
+        again.tries = attempt.tries + 1
+        self.plan(.operate(again), in: .milliseconds(Int.random(in: 20...500, using: &self.retries)))
+    }
+
+    // MARK: WAIT
+
+    private func wait(for members: Int, _ write: SimulatedNode.Acknowledged, _ attempt: Attempt, on node: SimulatedNode) throws {
+        try self.turn(node) { _ in
+            let words = ["WAIT", "\(members)", "\(Self.waitMilliseconds)"].map { Array($0.utf8) }
+            switch try node.execute(words, client: self.waitingClient, at: self.now) {
+            case .job(let job): node.jobs.append(SimulatedNode.WaitingJob(job: job, write: write))
+            case .answered(_, let reply):
+                try self.check(write, heldBy: Self.number(in: reply), of: node)
+                node.endWait(of: attempt)
+            case .notNow, .error: node.endWait(of: attempt)
+            }
+        }
+    }
+
+    private var waitingClient: Int { self.plan.clients + 1 }
+
+    private static func number(in reply: [UInt8]) -> Int { Int(String(decoding: reply.dropFirst().dropLast(2), as: UTF8.self)) ?? 0 }
+
+    func advanceJobs(of node: SimulatedNode) throws {
+        let jobs = node.jobs
+        node.jobs = []
+        for waiting in jobs {
+            if let holders = try node.advance(waiting.job, at: self.now) {
+                try self.check(waiting.write, heldBy: holders, of: node)
+                node.waitingAttempt = nil
+            } else {
+                node.jobs.append(waiting)
+            }
+        }
+    }
+
+    /// A node has counted no more members than have the write (I4).
+    private func check(_ write: SimulatedNode.Acknowledged, heldBy counted: Int, of node: SimulatedNode) throws {
+        if counted > 0 { self.counts[.waits] += 1 }
+        self.counts[.waitsTellTruth] += 1
+        // One that is down may have it: it had announced it.
+        let holders = self.nodes.count { other in other !== node && (other.replica?.store.seen.covers(write.dot) ?? true) }
+        guard counted <= holders else {
+            throw Violation(.waitsTellTruth, "node \(node.index) says that \(counted) others have \(write.dot), and \(holders) do")
+        }
+    }
+
+    // MARK: The ledger
+
+    /// Entries on their way to a node's log: its own writes are noted, others' must be durable somewhere.
+    func note(_ batch: Batch, of node: SimulatedNode) throws {
+        let own = node.replica!.store.identity.replica
+        var failure: (any Error)?
+        batch.forEachEntry { frame, record in
+            let (version, dot) = (Ledger.Version(record), record.dot)
+            if record.isOwnWrite(of: own, frame: frame) {
+                let number = Attempt.number(in: record.payload)
+                node.noteOwn(SimulatedNode.Provisional(position: batch.position, dot: dot, number: number, version: version))
+            } else if failure == nil {
+                do { try self.ledger.check(dot, version, on: node.index) } catch { failure = error }
+            }
+        }
+        self.counts[.nothingUndurableLeaves] += 1
+        if let failure { throw failure }
+    }
+
+    /// A node's own write is durable.
+    func note(_ write: SimulatedNode.Provisional, of node: SimulatedNode) throws {
+        self.counts[.oneContentPerDot] += 1
+        self.counts[.stampsIncrease] += 1
+        try self.ledger.note(write.dot, write.version, by: node.index)
+        if self.ledger.isRefused(write.number) {
+            throw Violation(.refusedStayAway, "node \(node.index) has made \(write.dot) durable, which was answered with an error")
+        }
+    }
+}
+
+extension SimulatedNode {
+    func endWait(of attempt: Attempt) { if self.waitingAttempt == attempt.number { self.waitingAttempt = nil } }
+}
+
+extension Attempt {
+    fileprivate var willWait: Bool { if case .setAndWait = self.operation.kind { true } else { false } }
+
+    /// True for a read whose answer a write will follow.
+    var isFirstHalf: Bool { self.operation.kind == .modify && self.shown == nil }
+
+    var words: [[UInt8]] {
+        switch self.operation.kind {
+        case .delete: [Array("DEL".utf8), self.key]
+        case .modify where self.shown == nil: [Array("GET".utf8), self.key]
+        case .set, .modify, .setAndWait: [Array("SET".utf8), self.key, self.value]
+        }
+    }
+}

@@ -1,0 +1,104 @@
+import Basics
+import Membership
+import Node
+import Storage
+
+/// What operators do: nodes join, leave, are removed and replaced, and come back with disks that are not what they were.
+extension World {
+    /// No more nodes than this in a history.
+    private static let maximumNodes = 9
+    /// How long a node that was told to leave goes on.
+    private static let leavingTime = Duration.seconds(5)
+
+    private func member(_ index: Int) -> SimulatedNode { self.nodes[index % self.plan.allNodes] }
+
+    func operateMembership(_ action: Step.Action) throws {
+        switch action {
+        case .join: try self.join()
+        case .wipe(let index, let down): try self.replaceDisk(of: self.member(index), .wipe, down: down) { $0.wipe() }
+        case .snapshot(let index): self.member(index).takeSnapshot()
+        case .restore(let index, let down): try self.replaceDisk(of: self.member(index), .restore, down: down) { $0.restore() }
+        case .copy(let index, let duration): try self.copy(self.member(index), for: duration)
+        case .leave(let index):
+            guard try self.order(["HEARSAY", "LEAVE"], of: self.member(index)) else { return }
+            self.counts[.leave] += 1
+            self.planRetirement(of: self.member(index), in: Self.leavingTime)
+        case .remove(let index, let by):
+            try self.retire(self.member(index))
+            if try self.order(["HEARSAY", "REMOVE", "node\(self.member(index).index)"], of: self.member(by)) { self.counts[.remove] += 1 }
+        case .replace(let index, let down): try self.replace(self.member(index), down: down)
+        default: preconditionFailure("\(action) is nothing that operators do")
+        }
+    }
+
+    private func join() throws {
+        guard self.nodes.count < Self.maximumNodes else { return }
+        self.counts[.join] += 1
+        try self.start(self.addNode(expected: 0))
+    }
+
+    /// A node goes down, and comes back with another disk.
+    private func replaceDisk(of node: SimulatedNode, _ fault: Fault, down: Duration, _ body: (SimulatedNode) -> Void) throws {
+        guard !node.isRetired else { return }
+        self.counts[fault] += 1
+        self.countBootstraps(of: node)
+        self.closeAll(of: node, tellsOthers: false)
+        self.excuseUnreplicated(of: node)
+        body(node)
+        self.plan(.restart(node: node.index), in: down)
+    }
+
+    private func copy(_ node: SimulatedNode, for duration: Duration) throws {
+        guard self.nodes.count < Self.maximumNodes, !node.isRetired, node.incarnation > 0 else { return }
+        self.counts[.copy] += 1
+        var peers = node.peerConfiguration
+        peers.advertised = try Self.address(of: self.nodes.count)
+        let twin = SimulatedNode(index: self.nodes.count, copying: node, peers: peers)
+        self.nodes.append(twin)
+        self.network.addNode()
+        try self.start(twin)
+        self.planRetirement(of: twin, in: duration)
+    }
+
+    private func planRetirement(of node: SimulatedNode, in time: Duration) {
+        self.retirements += 1
+        self.plan(.retire(node: node.index), in: time)
+    }
+
+    /// Down for good.
+    func retire(_ node: SimulatedNode) throws {
+        guard !node.isRetired else { return }
+        self.closeAll(of: node, tellsOthers: true)
+        self.excuseUnreplicated(of: node)
+        node.kill()
+        node.isRetired = true
+    }
+
+    private func replace(_ node: SimulatedNode, down: Duration) throws {
+        guard self.nodes.count < Self.maximumNodes, !node.isRetired else { return }
+        self.counts[.replace] += 1
+        try self.retire(node)
+        let successor = try self.addNode(expected: 0, name: node.peerConfiguration.name)
+        self.plan(.restart(node: successor.index), in: down)
+    }
+
+    /// Has an operator's client execute a command.
+    ///
+    /// - Returns: false where the node does not, or answers with an error.
+    private func order(_ words: [String], of node: SimulatedNode) throws -> Bool {
+        var isTaken = false
+        try self.turn(node) { _ in
+            switch try node.execute(words.map { Array($0.utf8) }, client: self.plan.clients, at: self.now) {
+            case .answered, .job: isTaken = true
+            case .notNow, .error: break
+            }
+        }
+        return isTaken
+    }
+
+    /// With a disk goes what no other node has.
+    private func excuseUnreplicated(of node: SimulatedNode) {
+        let others = self.nodes.filter { $0 !== node && $0.replica != nil }
+        _ = node.excuse { write in !others.contains { $0.replica!.store.seen.covers(write.dot) } }
+    }
+}
