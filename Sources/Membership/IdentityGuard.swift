@@ -62,6 +62,8 @@ package struct IdentityGuard: Equatable, Sendable {
     ///
     /// - Parameter sequence: that of this node's last write.
     package mutating func answered(_ member: ReplicaID, named name: MemberName, _ memory: Memory, ownSequence sequence: UInt64) -> Reason? {
+        // Whose the id is an operator has to say.
+        guard self.state != .contested else { return nil }
         // Of the same count with another nonce: two copies of one store have started.
         if memory.start.counter >= self.start.counter, memory.start != self.start { return .laterStart(knownBy: name) }
         if memory.sequence > sequence { return .unknownWrites(of: name, theirs: memory.sequence, own: sequence) }

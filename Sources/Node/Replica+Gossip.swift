@@ -59,15 +59,23 @@ extension Replica {
 
     /// What changes data, or may lead to it, is taken only from those who count the same members (I21).
     private func takeData(_ message: PeerMessage, on link: PeerLink, at moment: Moment) throws(StoreError) {
-        guard self.isCurrent(link) else {
-            self.peers!.counters.refusedEpochs += 1
-            return self.endExchange(of: link, fault: .cancelled, at: moment.now)
-        }
+        guard self.isCurrent(link) else { return self.refuseData(message, on: link, at: moment.now) }
         switch message {
         case .push(let push): try self.take(push, on: link, at: moment)
         case .session(let number, let sequence, let message): try self.take(message, number: number, sequence: sequence, on: link, at: moment)
         case .catchUp(let number, let message): try self.take(message, number: number, on: link, at: moment)
         case .bootstrap(let number, let sequence, let message): self.take(message, number: number, sequence: sequence, on: link, at: moment.now)
+        default: break
+        }
+    }
+
+    /// Says so where the other side would wait for an answer.
+    private func refuseData(_ message: PeerMessage, on link: PeerLink, at now: Instant) {
+        self.peers!.counters.refusedEpochs += 1
+        switch message {
+        case .session(let number, _, let message): self.cancel(message, number: number, on: link, at: now)
+        case .catchUp(let number, .ask): self.send(.catchUp(number: number, .told(isWhole: false)), on: link)
+        case .catchUp: if self.peers!.asking?.link == link.id { self.peers!.asking = nil }
         default: break
         }
     }

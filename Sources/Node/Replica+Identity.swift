@@ -64,6 +64,9 @@ extension Replica {
     static let twinText: String =
         "another process runs with this node's replica id, on a copy of its data folder; stop one and restart the other"
 
+    /// True where another live process has been met with this node's id: an operator has to choose.
+    package var isContested: Bool { self.peers?.identity.state == .contested }
+
     // MARK: Writes
 
     /// True while clients' writes wait until it is known whether this store is its newest copy.

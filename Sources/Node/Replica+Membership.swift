@@ -132,6 +132,9 @@ extension Replica {
         return "this node \(status.text); its data are in its folder as they were, and an empty folder can join anew"
     }
 
+    /// True where this node is no member any more.
+    package var isExcluded: Bool { self.exclusion != nil }
+
     func exclude(_ reason: String) {
         self.tell(reason)
         for link in self.peers!.links where !link.isClosing { self.close(link, because: nil) }

@@ -70,6 +70,15 @@ extension Replica {
         return true
     }
 
+    /// A message of a session cannot be taken: the session ends on both sides.
+    func cancel(_ message: SessionMessage, number: UInt16, on link: PeerLink, at now: Instant) {
+        if link.exchange?.number == number {
+            self.fail(.cancelled, link, at: now)
+        } else if case .open = message {
+            self.send(.session(number: number, sequence: 0, .refuse(.busy)), on: link)
+        }
+    }
+
     private func fail(_ fault: SessionFault, _ link: PeerLink, at now: Instant) {
         self.send(.session(number: link.exchange!.number, sequence: link.exchange!.sendSequence, .abort(fault)), on: link)
         self.endExchange(of: link, fault: fault, at: now)

@@ -14,18 +14,16 @@ package enum Fault: String, CaseIterable, Sendable {
     case clockStep = "clock-step"
     case clockFreeze = "clock-freeze"
     // Operators.
-    case join
-    // What needs identities and membership to be survived: see `WorldPlan.drawsIdentityFaults`.
-    case wipe, restore, copy, leave, remove, replace
-
-    /// Those that a node survives only once it can tell that its store is not what it was, and members can go.
-    package static let ofIdentity: Set<Fault> = [.wipe, .restore, .copy, .leave, .remove, .replace]
+    case join, wipe, restore, copy, leave, remove, replace
 }
 
 /// What else is counted, so that a suite in which it never happens does not pass.
 package enum Happening: String, CaseIterable, Sendable {
     case restarts, drains, sessions, retries, loads, bootstraps
     case resumedBootstraps = "bootstraps resumed"
+    case exclusions = "members that found themselves replaced or removed"
+    case contests = "processes that met another with their id"
+    case renewals = "new replica ids"
     case joined = "joiners that came to have everything"
     case tornLogs = "torn logs"
     case halfOpen = "half-open connections"

@@ -8,8 +8,6 @@ package struct Recipe: Equatable, Sendable {
     package var operations: Int
     /// Empty nodes that join meanwhile.
     package var joiners = 0
-    /// Draws what only identities and membership make survivable.
-    package var drawsIdentityFaults: Bool
     /// Kinds of faults that are left out.
     package var without: [Fault] = []
     /// With fewer nodes and keys: what is drawn for one beyond falls on another.
@@ -18,13 +16,13 @@ package struct Recipe: Equatable, Sendable {
     /// The numbers of the steps that are played; nil for all.
     package var steps: [ClosedRange<Int>]?
 
-    package init(seed: UInt64, nodes: Int = 5, operations: Int = 1_000, drawsIdentityFaults: Bool = WorldPlan.drawsIdentityFaults) {
-        (self.seed, self.nodes, self.operations, self.drawsIdentityFaults) = (seed, nodes, operations, drawsIdentityFaults)
+    package init(seed: UInt64, nodes: Int = 5, operations: Int = 1_000) {
+        (self.seed, self.nodes, self.operations) = (seed, nodes, operations)
     }
 
     /// The plan and the script of the history. A step has the number that it has in the whole script.
     package func draw() -> (WorldPlan, Script) {
-        var plan = WorldPlan(seed: self.seed, nodes: self.nodes, operations: self.operations, drawsIdentityFaults: self.drawsIdentityFaults)
+        var plan = WorldPlan(seed: self.seed, nodes: self.nodes, operations: self.operations)
         plan.add(joiners: self.joiners, seed: self.seed)
         var script = Script(plan, seed: self.seed)
         for fault in self.without { plan.leaveOut(fault) }
@@ -47,7 +45,6 @@ extension Recipe: CustomStringConvertible {
         if self.nodes != 5 { words.append("--nodes \(self.nodes)") }
         if self.operations != 1_000 { words.append("--operations \(self.operations)") }
         if self.joiners > 0 { words.append("--joiners \(self.joiners)") }
-        if self.drawsIdentityFaults { words.append("--identity-faults") }
         if let nodesUsed { words.append("--use-nodes \(nodesUsed)") }
         if let keysUsed { words.append("--use-keys \(keysUsed)") }
         if !self.without.isEmpty { words.append("--without \(self.without.map(\.rawValue).joined(separator: ","))") }
@@ -69,10 +66,6 @@ extension Recipe {
         self.init(seed: 1)
         var words = text.split(separator: " ").map(String.init)[...]
         while let option = words.popFirst() {
-            if option == "--identity-faults" {
-                self.drawsIdentityFaults = true
-                continue
-            }
             guard let value = words.popFirst() else { throw MalformedRecipe(description: "\(option) takes a value") }
             switch option {
             case "--seed":

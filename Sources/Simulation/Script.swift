@@ -37,6 +37,8 @@ package struct Step: Equatable, Sendable {
         case leave(node: Int)
         /// One node is told to remove another, which is down for good.
         case remove(node: Int, by: Int)
+        /// The second half of that.
+        case expel(node: Int, by: Int)
         /// A node is down for good, and an empty one comes under its name.
         case replace(node: Int, down: Duration)
     }
@@ -76,7 +78,7 @@ package struct Step: Equatable, Sendable {
         case .snapshot, .restore: .restore
         case .copy: .copy
         case .leave: .leave
-        case .remove: .remove
+        case .remove, .expel: .remove
         case .replace: .replace
         }
     }

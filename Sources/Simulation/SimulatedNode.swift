@@ -39,7 +39,7 @@ final class SimulatedNode {
     /// The attempt of which a WAIT is due or under way. One at a time: WAIT is about the last write of its connection.
     var waitingAttempt: UInt64?
     private(set) var tornTails = 0
-    private var snapshot: (disk: SimulatedDisk, contents: MemoryBase.Contents)?
+    private var snapshot: (disk: SimulatedDisk, contents: MemoryBase.Contents, provisional: [Provisional])?
 
     // What the world keeps of it.
     var ends: [ConnectionEnd] = []
@@ -99,6 +99,7 @@ final class SimulatedNode {
             index: index, clock: other.clock, configuration: other.configuration, settings: other.settings, peers: peers, clients: other.clients)
         self.disk = other.disk.copy()
         self.contents = other.replica == nil ? other.contents : other.base.contents
+        self.provisional = other.provisional
     }
 
     func moment(at now: Instant) -> Replica.Moment { Replica.Moment(now: now, wall: self.clock.wall(at: now)) }
@@ -153,22 +154,23 @@ final class SimulatedNode {
     func wipe() {
         self.kill()
         self.peers.expected = 0
-        self.exchange(SimulatedDisk(), MemoryBase.Contents())
+        self.exchange(SimulatedDisk(), MemoryBase.Contents(), [])
     }
 
-    private func exchange(_ disk: SimulatedDisk, _ contents: MemoryBase.Contents) {
-        (self.disk, self.contents, self.provisional) = (disk, contents, [])
+    private func exchange(_ disk: SimulatedDisk, _ contents: MemoryBase.Contents, _ provisional: [Provisional]) {
+        (self.disk, self.contents, self.provisional) = (disk, contents, provisional)
         // Positions begin anew: those of earlier answers say nothing any more.
         for index in self.acknowledged.indices { self.acknowledged[index].position = 0 }
     }
 
-    func takeSnapshot() { self.snapshot = (self.disk.copy(), self.replica == nil ? self.contents : self.base.contents) }
+    /// With it goes what it holds of own writes that are not known to be durable: a copy may make them so.
+    func takeSnapshot() { self.snapshot = (self.disk.copy(), self.replica == nil ? self.contents : self.base.contents, self.provisional) }
 
     /// The disk holds what it held at the last snapshot.
     func restore() {
         guard let snapshot else { return }
         self.kill()
-        self.exchange(snapshot.disk.copy(), snapshot.contents)
+        self.exchange(snapshot.disk.copy(), snapshot.contents, snapshot.provisional)
     }
 
     /// Acknowledged writes that a lost disk may have taken.

@@ -58,6 +58,7 @@ extension Step.Action {
         case .copy(let node, let duration): "a second process runs on a copy of node \(node) for \(duration)"
         case .leave(let node): "node \(node) is told to leave"
         case .remove(let node, let by): "node \(node) is down for good, and node \(by) told to remove it"
+        case .expel(let node, let by): "node \(by) is told to remove node \(node)"
         case .replace(let node, let down): "node \(node) is down for good, and an empty one comes under its name after \(down)"
         }
     }

@@ -42,6 +42,7 @@ extension World {
     package func converge() throws -> Healing {
         let start = self.now
         while !self.isWhole {
+            try self.followAdvice()
             try self.run(until: self.now + .milliseconds(100))
             guard self.now.since(start) < Self.wholeLimit else { throw Violation(.liveness, "\(Self.wholeLimit) after healing not all are linked") }
         }
@@ -57,12 +58,26 @@ extension World {
         return Healing(whole: whole, rounds: self.rounds(since: before), took: self.now.since(start) - whole)
     }
 
+    /// Operators do what nodes tell them: who is no member any more comes back with an empty disk, and of two processes with one id the one that is left
+    /// is started again.
+    private func followAdvice() throws {
+        for node in self.members where node.replica?.isExcluded ?? false {
+            self.counts[.exclusions] += 1
+            try self.empty(node)
+        }
+        guard self.retirements == 0 else { return }
+        for node in self.members where node.replica?.isContested ?? false {
+            self.counts[.contests] += 1
+            try self.crash(node, .kill, down: .milliseconds(10))
+        }
+    }
+
     /// What faults held up has arrived, all serve, and each is linked with all others.
     private var isWhole: Bool {
         let members = self.members
         guard self.retirements == 0, self.now >= self.settledAt else { return false }
         return members.allSatisfy { node in
-            guard let replica = node.replica, replica.isServing, node.pausedUntil <= self.now else { return false }
+            guard let replica = node.replica, replica.isServing, !replica.isContested, node.pausedUntil <= self.now else { return false }
             return replica.peerLinks.count { $0.isReady } == members.count - 1
         }
     }

@@ -25,10 +25,22 @@ extension World {
             self.planRetirement(of: self.member(index), in: Self.leavingTime)
         case .remove(let index, let by):
             try self.retire(self.member(index))
+            // Once the other has noticed that it is down.
+            self.plan(.happen(.expel(node: index, by: by)), in: Self.leavingTime)
+        case .expel(let index, let by):
             if try self.order(["HEARSAY", "REMOVE", "node\(self.member(index).index)"], of: self.member(by)) { self.counts[.remove] += 1 }
         case .replace(let index, let down): try self.replace(self.member(index), down: down)
         default: preconditionFailure("\(action) is nothing that operators do")
         }
+    }
+
+    /// A node gets an empty disk, and is back at once.
+    func empty(_ node: SimulatedNode) throws {
+        self.countBootstraps(of: node)
+        self.closeAll(of: node, tellsOthers: true)
+        self.excuseUnreplicated(of: node)
+        node.wipe()
+        try self.start(node)
     }
 
     private func join() throws {

@@ -44,7 +44,7 @@ extension World {
         case .freezeClock(let index, let duration):
             self.counts[.clockFreeze] += 1
             self.member(index).clock.freeze(at: self.now, for: duration)
-        case .join, .wipe, .snapshot, .restore, .copy, .leave, .remove, .replace: try self.operateMembership(action)
+        case .join, .wipe, .snapshot, .restore, .copy, .leave, .remove, .expel, .replace: try self.operateMembership(action)
         }
     }
 

@@ -187,7 +187,7 @@ package final class World {
     /// One tick of a node's core loop.
     func turn(_ node: SimulatedNode, _ body: (Replica) throws -> Void) throws {
         guard let replica = node.replica else { return }
-        let (moment, wasJoining) = (node.moment(at: self.now), replica.isJoining)
+        let (moment, wasJoining, id) = (node.moment(at: self.now), replica.isJoining, replica.store.identity.replica)
         replica.beginTick(at: self.now)
         try body(replica)
         try replica.tendPeers(at: moment)
@@ -208,6 +208,7 @@ package final class World {
         if let failure = replica.peerFailure { throw failure }
         self.serve(node, replica)
         self.planWake(node, replica)
+        if replica.store.identity.replica != id { self.counts[.renewals] += 1 }
         if wasJoining, !replica.isJoining {
             self.counts[.joined] += 1
             try self.check(node)

@@ -3,9 +3,6 @@ import Storage
 
 /// What can go wrong in a history, and how often: drawn from its seed before it begins.
 package struct WorldPlan: Equatable, Sendable {
-    /// Whether histories draw what only identities and membership make survivable: wipes, older stores, copied folders, leaving members.
-    package static let drawsIdentityFaults = false
-
     package var nodes: Int
     /// Nodes beside these that are started empty while the others write.
     package var joiners = 0
@@ -45,7 +42,7 @@ package struct WorldPlan: Equatable, Sendable {
     }
 
     /// Draws a plan: each kind of fault is off in a third of the histories, or more.
-    package init(seed: UInt64, nodes: Int = 5, operations: Int = 1_000, drawsIdentityFaults: Bool = Self.drawsIdentityFaults) {
+    package init(seed: UInt64, nodes: Int = 5, operations: Int = 1_000) {
         var random = SplitMix64(seed: seed)
         func some(_ range: ClosedRange<Int>, oneIn share: UInt64 = 3) -> Int {
             let (isOff, number) = (share == 3 ? random.next() % 3 == 0 : random.next() % share != 0, Int.random(in: range, using: &random))
@@ -75,9 +72,7 @@ package struct WorldPlan: Equatable, Sendable {
         for (fault, range) in [(.wipe, 1...1), (.restore, 1...2), (.copy, 1...1), (.leave, 1...1), (.remove, 1...1), (.replace, 1...1)]
             as [(Fault, ClosedRange<Int>)]
         {
-            // Drawn in any case, so that the switch does not shift what is drawn behind it.
-            let times = some(range, oneIn: 8)
-            if drawsIdentityFaults { self[fault] = times }
+            self[fault] = some(range, oneIn: 5)
         }
     }
 

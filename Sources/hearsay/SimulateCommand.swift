@@ -7,7 +7,7 @@ struct SimulateCommand: ParsableCommand {
         commandName: "simulate", abstract: "Run seeded histories of a simulated cluster and check what must hold.",
         discussion: """
             Five nodes, the code that `hearsay node` runs, on simulated disks, clocks and network: messages are lost, repeated, cut and held up, \
-            nodes are cut off, killed, paused and lose their power, disks fill up and fail, clocks step and stop. Then all must come to hold the \
+            nodes are cut off, killed, paused and lose their power, disks fill up, fail, and are exchanged for empty, older or copied ones, clocks step and stop, members come and go. Then all must come to hold the \
             same data, with no acknowledged write lost. The same options give the same history, which the digest at the end of its line tells.
 
             A history that shows a fault is made short, told as a story, and named by the options that replay it.
@@ -34,9 +34,6 @@ struct SimulateCommand: ParsableCommand {
         help: ArgumentHelp(
             "Kinds of faults to leave out, with commas: \(Fault.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "kinds"))
     var without = ""
-
-    @Flag(help: "Wipes, older stores, copied folders, and members that leave, are removed or replaced.")
-    var identityFaults = false
 
     @Option(help: "Play with fewer nodes than the history was drawn with.")
     var useNodes: Int?
@@ -68,7 +65,6 @@ struct SimulateCommand: ParsableCommand {
     private func recipe(seed: UInt64) throws -> Recipe {
         var recipe = Recipe(seed: seed, nodes: self.nodes, operations: self.operations)
         recipe.joiners = self.joiners
-        recipe.drawsIdentityFaults = recipe.drawsIdentityFaults || self.identityFaults
         do {
             recipe.without = try Recipe.faults(self.without)
             recipe.steps = try self.steps.map { try Recipe.ranges($0) }

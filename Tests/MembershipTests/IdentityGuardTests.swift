@@ -67,7 +67,8 @@ import Testing
     @Test func `a live process with the same id stops writes for good, whatever else comes`() {
         var identity = self.identity([2])
         identity.metTwin()
-        _ = identity.answered(replica(2), named: self.name, self.memory(), ownSequence: 9)
+        let answers = [self.memory(), self.memory(6, nonce: 1)].map { identity.answered(replica(2), named: self.name, $0, ownSequence: 9) }
+        #expect(answers == [nil, nil])
         identity.renewed()
         let reason = identity.deadlinePassed(at: self.now(9_000))
         #expect(identity.state == .contested && reason == nil)

@@ -4,7 +4,7 @@ import Testing
 /// Recipes of histories, and what is made of one that shows a fault.
 @Suite struct RecipeTests {
     @Test(arguments: [
-        "--seed 1", "--seed 18446744073709551615 --nodes 3 --operations 20", "--seed 7 --identity-faults --use-nodes 2 --use-keys 4",
+        "--seed 1", "--seed 18446744073709551615 --nodes 3 --operations 20", "--seed 7 --joiners 2 --use-nodes 2 --use-keys 4",
         "--seed 7 --without loss,power-cut --steps 1-3,7,9-12",
     ]) func `a recipe reads as it is written`(text: String) throws {
         #expect(try Recipe(text).description == text)
@@ -25,21 +25,8 @@ import Testing
         #expect(recipe.draw().1.steps == left.filter { (10...20).contains($0.number) || $0.number == 30 })
     }
 
-    @Test func `faults of identity are drawn where they are asked for, and their switch shifts nothing else`() {
-        let seeds = (1...200 as ClosedRange<UInt64>)
-        for fault in Fault.ofIdentity {
-            #expect(seeds.contains { WorldPlan(seed: $0, drawsIdentityFaults: true).has(fault) })
-            #expect(!seeds.contains { WorldPlan(seed: $0, drawsIdentityFaults: false).has(fault) })
-        }
-        for seed in seeds {
-            var plan = WorldPlan(seed: seed, drawsIdentityFaults: true)
-            for fault in Fault.ofIdentity { plan.leaveOut(fault) }
-            #expect(plan == WorldPlan(seed: seed, drawsIdentityFaults: false))
-        }
-    }
-
     @Test(arguments: Fault.allCases) func `every kind of fault is off in 30 of 100 histories and more`(fault: Fault) {
-        let off = (1...1_000 as ClosedRange<UInt64>).count { !WorldPlan(seed: $0, drawsIdentityFaults: true).has(fault) }
+        let off = (1...1_000 as ClosedRange<UInt64>).count { !WorldPlan(seed: $0).has(fault) }
         #expect(off >= 300 && off < 990, "off in \(off) of 1,000")
     }
 
