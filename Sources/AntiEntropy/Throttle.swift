@@ -2,7 +2,8 @@ import Basics
 
 /// Holds what is given down to so many bytes a second.
 ///
-/// What was given puts off the next moment by the time that it takes at the rate; a pause is not saved up for later.
+/// What was given puts off the next moment by the time that it takes at the rate. Of a pause a twentieth of a second is made up for, so that timers
+/// which are late do not lower the rate, and no more is saved up.
 ///
 /// - Bound: it is never put off by more than `longestPause`, so that whoever waits is not taken for gone: a record that takes longer is given all
 ///   the same.
@@ -10,6 +11,7 @@ package struct Throttle: Equatable, Sendable {
     package static let longestPause = Duration.seconds(5)
     /// What is given at a time is worth at most a twentieth of a second.
     private static let portionsPerSecond = 20
+    private static let credit = Duration.milliseconds(50)
 
     /// 0 for no limit.
     package var bytesPerSecond: Int
@@ -28,6 +30,7 @@ package struct Throttle: Equatable, Sendable {
     package mutating func gave(bytes: Int, at now: Instant) {
         guard self.bytesPerSecond > 0 else { return }
         let cost = min(Duration.seconds(Double(bytes) / Double(self.bytesPerSecond)), Self.longestPause)
-        self.freeAt = min(max(self.freeAt, now) + cost, now + Self.longestPause)
+        let from = now.since(self.freeAt) > Self.credit ? Instant(nanoseconds: now.nanoseconds - UInt64(Self.credit.wholeNanoseconds)) : self.freeAt
+        self.freeAt = min(from + cost, now + Self.longestPause)
     }
 }

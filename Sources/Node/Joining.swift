@@ -89,6 +89,8 @@ struct Giving {
     /// The tick in which it last gave, and how many slices.
     var gaveAt: Instant?
     var slices = 0
+    /// It gives nothing before: clients are served first.
+    var pausesUntil = Instant(nanoseconds: 0)
     var entries = 0
     var bytes = 0
 }

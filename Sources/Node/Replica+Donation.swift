@@ -71,6 +71,7 @@ extension Replica {
         guard !portion.hasDamage else { return self.give(.foundDamage, on: link, at: now) }
         link.giving!.slices = giving.gaveAt == self.lastTick ? giving.slices + 1 : 1
         link.giving!.gaveAt = self.lastTick
+        if !self.isIdle(at: self.lastTick) { link.giving!.pausesUntil = now + Self.politePause }
         link.giving!.entries += portion.entries
         link.giving!.bytes += portion.bytes.count
         self.peers!.given.entries += portion.entries
@@ -80,12 +81,15 @@ extension Replica {
         self.give(.read(portion.bytes, through: last, isLast: portion.isLast), on: link, dependsOn: portion.position, at: now)
     }
 
-    /// A slice is about a tenth of a millisecond, of which one at a time stands between clients and their answers; more where nobody asks.
+    /// While clients ask, an eighth of the time at most: one slice, which takes about as much of a millisecond.
+    private static let politePause = Duration.milliseconds(1)
+
+    /// More at a time where nobody asks.
     private var slicesPerTick: Int { self.isIdle(at: self.lastTick) ? 4 : 1 }
 
     private func mayGive(on link: PeerLink, at now: Instant) -> Bool {
         guard let giving = link.giving, link.isReady else { return false }
-        return giving.giver.room > 0 && link.output.byteCount < Self.givenOutputBytes && now >= self.peers!.throttle.next
+        return giving.giver.room > 0 && link.output.byteCount < Self.givenOutputBytes && now >= max(giving.pausesUntil, self.peers!.throttle.next)
     }
 
     /// So much of what is given may wait for the log to be synced.
@@ -96,9 +100,9 @@ extension Replica {
 
     /// When `tendGiving` or `giveNext` has something to do.
     func givingDeadline(of link: PeerLink) -> Instant? {
-        guard let giver = link.giving?.giver else { return nil }
-        guard giver.room > 0 else { return giver.deadline }
-        let next = self.peers!.throttle.next
+        guard let giving = link.giving else { return nil }
+        guard giving.giver.room > 0 else { return giving.giver.deadline }
+        let next = max(giving.pausesUntil, self.peers!.throttle.next)
         return next > self.lastTick ? next : nil
     }
 

@@ -95,6 +95,7 @@ extension CoreLoop {
             .connectTimeout(.seconds(5))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: Self.peerWaterMark)
+            .channelOption(.recvAllocator, value: Self.peerReceiveBuffers)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(PeerConnection(core: core.value, dialed: address))
@@ -111,6 +112,9 @@ extension CoreLoop {
 
     /// Enough that a peer on another continent is kept busy, and little beside a table.
     static let peerWaterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
+
+    /// Some frames at a time where much comes: what is left over of a frame is copied with each read.
+    static let peerReceiveBuffers = AdaptiveRecvByteBufferAllocator(minimum: 1 << 10, initial: 4 << 10, maximum: 256 << 10)
 
     /// Runs what may find the base broken, which ends the process.
     func orFail<Result>(_ body: () throws(StoreError) -> Result) -> Result {

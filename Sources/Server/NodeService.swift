@@ -181,6 +181,7 @@ private final class RunningNode: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.writeBufferWaterMark, value: CoreLoop.peerWaterMark)
+            .childChannelOption(.recvAllocator, value: CoreLoop.peerReceiveBuffers)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(PeerConnection(core: core.value, dialed: nil))

@@ -7,6 +7,8 @@ package struct LoadJob: Sendable {
     package let key: ControlKey
     package let value: [UInt8]
     let digestKey: DigestKey
+    /// The depth of the digest tree's leaves: what falls into one of them is told as a sum. Nil where each entry is to be told by itself.
+    let leafBits: Int?
 
     package var byteCount: Int { self.chunks.reduce(0) { $0 + $1.count } }
 }
@@ -18,6 +20,18 @@ package struct LoadOutcome: Sendable {
     package fileprivate(set) var greatestStamp: UInt64 = 0
     /// Records of which the base had the same version, or a greater one.
     package fileprivate(set) var known = 0
+
+    /// Adds a change to the last one where both fall into the same leaf.
+    fileprivate mutating func adjust(_ change: DigestAdjustment, leafBits: Int?) {
+        if let leafBits, let last = self.adjustments.last, (last.token.rawValue ^ change.token.rawValue).leadingZeroBitCount >= leafBits {
+            let index = self.adjustments.count - 1
+            self.adjustments[index].sum &+= change.sum
+            self.adjustments[index].entries += change.entries
+            self.adjustments[index].live += change.live
+        } else {
+            self.adjustments.append(change)
+        }
+    }
 }
 
 /// Stores the records of one job in one synced transaction, with its control value: a crash leaves all of it or nothing.
@@ -69,13 +83,13 @@ package struct BulkLoad {
 
     /// Stores the next records of a chunk.
     private mutating func storeSome() throws(StoreError) {
-        let (chunk, offset, digestKey, writer) = (self.job.chunks[self.chunk], self.offset, self.job.digestKey, self.writer)
+        let (chunk, offset, job, writer) = (self.job.chunks[self.chunk], self.offset, self.job, self.writer)
         var (appends, outcome) = (self.appends, self.outcome.taken())
         self.offset = try chunk.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
             var (offset, count) = (offset, 0)
             while offset < bytes.count, count < Self.stepEntries {
                 let record = RecordView(trustedFrame: bytes.baseAddress! + offset)
-                try Self.store(record, at: digestKey.token(of: record.key), digestKey, writer, appends: &appends, &outcome)
+                try Self.store(record, at: job.digestKey.token(of: record.key), job, writer, appends: &appends, &outcome)
                 (offset, count) = (offset + RecordLayout.frameByteCount + record.key.count + record.value.count, count + 1)
             }
             return offset
@@ -85,13 +99,13 @@ package struct BulkLoad {
     }
 
     private static func store(
-        _ record: RecordView, at token: Token, _ digestKey: DigestKey, _ writer: any BaseWriter, appends: inout Bool, _ outcome: inout LoadOutcome
+        _ record: RecordView, at token: Token, _ job: LoadJob, _ writer: any BaseWriter, appends: inout Bool, _ outcome: inout LoadOutcome
     ) throws(StoreError) {
         outcome.greatestStamp = max(outcome.greatestStamp, record.stampTime)
-        let (sum, live) = (record.fingerprint(under: digestKey), record.isTombstone ? 0 : 1)
+        let (sum, live) = (record.fingerprint(under: job.digestKey), record.isTombstone ? 0 : 1)
         if appends {
             if try writer.append(record, token: token) {
-                outcome.adjustments.append(DigestAdjustment(token: token, sum: sum, entries: 1, live: live))
+                outcome.adjust(DigestAdjustment(token: token, sum: sum, entries: 1, live: live), leafBits: job.leafBits)
                 return
             }
             appends = false
@@ -103,10 +117,10 @@ package struct BulkLoad {
         }
         // One that has rotted counts by its header, as at the start.
         let below = stored?.record
-        outcome.adjustments.append(
+        outcome.adjust(
             DigestAdjustment(
-                token: token, sum: sum &- (below?.fingerprint(under: digestKey) ?? 0), entries: below == nil ? 1 : 0,
-                live: live - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)))
+                token: token, sum: sum &- (below?.fingerprint(under: job.digestKey) ?? 0), entries: below == nil ? 1 : 0,
+                live: live - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)), leafBits: job.leafBits)
         try writer.put(record, token: token)
     }
 }

@@ -24,7 +24,9 @@ extension Store {
     package func load(_ chunks: [[UInt8]], _ key: ControlKey, _ value: [UInt8]) {
         precondition(
             !self.isLoading && self.live.count == 0 && self.frozen == nil, "\(self.live.count) entries in the table of a store that is loaded")
-        self.load = .asked(LoadJob(chunks: chunks, key: key, value: value, digestKey: self.identity.digestKey))
+        // The tree stays as it is until the job is reported; one that grows is told each entry's place.
+        let leafBits = self.tree.isGrowing ? nil : self.tree.leafBits
+        self.load = .asked(LoadJob(chunks: chunks, key: key, value: value, digestKey: self.identity.digestKey, leafBits: leafBits))
     }
 
     func takeLoad() -> LoadJob? {

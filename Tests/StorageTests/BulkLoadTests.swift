@@ -81,6 +81,8 @@ import Versioning
             while !rest.isEmpty {
                 let part = rest.prefix(Int.random(in: 1...rest.count, using: &random))
                 let next: [UInt8] = [1, UInt8(donor), UInt8(rest.count & 255)]
+                // A part of a growth, at times.
+                if random.next() % 2 == 0 { _ = try store.growDigest(budget: Int.random(in: 1...60, using: &random)) }
                 store.load(Self.chunks(part, using: &random), .bootstrap, next)
                 let job = try #require(Self.job(of: store))
                 #expect(store.isLoading && !store.isFolded)
