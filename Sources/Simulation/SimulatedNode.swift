@@ -46,9 +46,10 @@ final class SimulatedNode {
     var wakeAt: Instant?
     var tendAt = Instant(nanoseconds: 0)
     private(set) var pausedUntil = Instant(nanoseconds: 0)
-    private(set) var lastPause = Duration.zero
     var slowUntil = Instant(nanoseconds: 0)
     var isSyncPlanned = false
+    /// When the last sync was asked for.
+    var syncPlannedAt = Instant(nanoseconds: 0)
     /// How long it stays down when its disk fails.
     var downAfterFailure = Duration.seconds(1)
     /// Down for good.
@@ -184,9 +185,7 @@ final class SimulatedNode {
     }
 
     /// One that is paused already stays so for at least as long as it was going to.
-    func pause(at now: Instant, for duration: Duration) {
-        (self.lastPause, self.pausedUntil) = (self.pausedUntil > now ? self.lastPause + duration : duration, max(self.pausedUntil, now + duration))
-    }
+    func pause(at now: Instant, for duration: Duration) { self.pausedUntil = max(self.pausedUntil, now + duration) }
 
     func endPause(at now: Instant) { self.pausedUntil = min(self.pausedUntil, now) }
 
