@@ -44,6 +44,8 @@ package struct IdentityGuard: Equatable, Sendable {
     private let start: Start
     /// Members that have not answered yet, ascending.
     package private(set) var unanswered: [ReplicaID]
+    /// Why a new id was taken that could not be kept: it has to be taken all the same.
+    private var standing: Reason?
 
     /// - Parameters:
     ///   - members: the others that count. Without any there is nobody who could know better.
@@ -82,20 +84,29 @@ package struct IdentityGuard: Equatable, Sendable {
 
     package mutating func deadlinePassed(at now: Instant) -> Reason? {
         guard case .asking(let until) = self.state, now >= until else { return nil }
-        return .silence(of: self.unanswered)
+        return self.standing ?? .silence(of: self.unanswered)
     }
 
     /// Another live process with this id has been met.
     package mutating func metTwin() { self.state = .contested }
 
     /// The node has taken an id that nobody ever had.
-    package mutating func renewed() {
+    package mutating func renewed(because reason: Reason) {
         guard self.state != .contested else { return }
-        (self.state, self.unanswered) = (.sure, [])
+        (self.state, self.unanswered, self.standing) = (.sure, [], reason)
     }
 
+    /// The new id could not be made durable, and the node has the old one again: nothing may be written under that.
+    package mutating func tookBack(at now: Instant) {
+        guard self.state != .contested else { return }
+        self.state = .asking(until: now + Self.retryPause)
+    }
+
+    /// The disk may have room by then.
+    static let retryPause = Duration.seconds(1)
+
     private mutating func becomeSure() {
-        if self.isAsking, self.unanswered.isEmpty { self.state = .sure }
+        if self.isAsking, self.unanswered.isEmpty, self.standing == nil { self.state = .sure }
     }
 }
 

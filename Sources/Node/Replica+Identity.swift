@@ -42,7 +42,7 @@ extension Replica {
         self.store.changeReplica(to: new)
         self.resumeClock()
         self.peers!.table.moved(to: new, roster: self.peers!.table.roster)
-        self.peers!.identity.renewed()
+        self.peers!.identity.renewed(because: reason)
         self.tell("goes on under the new replica id \(new) in place of \(old): \(reason)")
         self.rosterChanged(from: before, at: now)
         for link in self.peers!.links where !link.isClosing { self.close(link, because: nil) }

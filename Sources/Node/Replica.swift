@@ -88,7 +88,10 @@ package final class Replica {
         try self.store.appendFailed(from: origin)
         guard let peers = self.peers else { return }
         // What the roster was told since, and an id that was taken, are gone with it: after a restart they would be too.
-        if replica != self.store.identity.replica { self.resumeClock() }
+        if replica != self.store.identity.replica {
+            self.resumeClock()
+            self.peers!.identity.tookBack(at: now)
+        }
         let table = try self.restoredTable(peers.table.ownName)
         if table != peers.table { self.peers!.table = table }
     }

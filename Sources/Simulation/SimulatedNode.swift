@@ -69,7 +69,8 @@ final class SimulatedNode {
         let number: UInt64
         let dot: Dot
         let version: Ledger.Version
-        var position: LogPosition
+        /// Nil where the disk that it was written to is gone.
+        var position: LogPosition?
         var at = Instant(nanoseconds: 0)
         /// Lost with its node's disk, as its durability level allows.
         var isExcused = false
@@ -148,7 +149,7 @@ final class SimulatedNode {
         let synced = self.replica?.store.synced ?? .max
         self.kill()
         self.disk = self.disk.crash(using: &random)
-        return self.excuse { $0.position >= synced }
+        return self.excuse { $0.position.map { $0 >= synced } ?? false }
     }
 
     /// The disk is another, with nothing on it: the node will join what it was part of.
@@ -161,7 +162,7 @@ final class SimulatedNode {
     private func exchange(_ disk: SimulatedDisk, _ contents: MemoryBase.Contents, _ provisional: [Provisional]) {
         (self.disk, self.contents, self.provisional) = (disk, contents, provisional)
         // Positions begin anew: those of earlier answers say nothing any more.
-        for index in self.acknowledged.indices { self.acknowledged[index].position = 0 }
+        for index in self.acknowledged.indices { self.acknowledged[index].position = nil }
     }
 
     /// With it goes what it holds of own writes that are not known to be durable: a copy may make them so.

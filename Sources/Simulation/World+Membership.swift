@@ -108,9 +108,14 @@ extension World {
         return isTaken
     }
 
-    /// With a disk goes what no other node has.
+    /// With a disk goes what is on no other: what its node has written, and what that had of nodes whose disks are gone.
     private func excuseUnreplicated(of node: SimulatedNode) {
         let others = self.nodes.filter { $0 !== node && $0.replica != nil }
-        _ = node.excuse { write in !others.contains { $0.replica!.store.seen.covers(write.dot) } }
+        for origin in self.nodes {
+            let isThere = origin !== node && !origin.isRetired
+            _ = origin.excuse { write in
+                !(isThere && write.position != nil) && !others.contains { $0.replica!.store.seen.covers(write.dot) }
+            }
+        }
     }
 }

@@ -47,9 +47,21 @@ import Testing
         let before = identity.deadlinePassed(at: self.now(1_999))
         let after = identity.deadlinePassed(at: self.now(2_000))
         #expect(before == nil && after == .silence(of: [replica(2)]))
-        identity.renewed()
+        identity.renewed(because: after!)
         let renewed = identity.deadlinePassed(at: self.now(3_000))
         #expect(identity.state == .sure && renewed == nil)
+    }
+
+    @Test func `an id that could not be kept is taken again, and nothing is written under the old one meanwhile`() {
+        var identity = self.identity([2])
+        let forgotten = identity.answered(replica(2), named: self.name, self.memory(sequence: 10), ownSequence: 9)
+        identity.renewed(because: forgotten!)
+        #expect(identity.state == .sure)
+        identity.tookBack(at: self.now(100))
+        // Whatever is answered now: it was true once.
+        _ = identity.answered(replica(2), named: self.name, self.memory(), ownSequence: 9)
+        let (before, after) = (identity.deadlinePassed(at: self.now(1_099)), identity.deadlinePassed(at: self.now(1_100)))
+        #expect(identity.isAsking && before == nil && after == forgotten)
     }
 
     @Test func `those who come to count have to answer too, those who go need not`() {
@@ -69,7 +81,8 @@ import Testing
         identity.metTwin()
         let answers = [self.memory(), self.memory(6, nonce: 1)].map { identity.answered(replica(2), named: self.name, $0, ownSequence: 9) }
         #expect(answers == [nil, nil])
-        identity.renewed()
+        identity.renewed(because: .silence(of: []))
+        identity.tookBack(at: self.now(0))
         let reason = identity.deadlinePassed(at: self.now(9_000))
         #expect(identity.state == .contested && reason == nil)
     }
