@@ -42,6 +42,8 @@ extension Replica {
     package func dialFailed(_ address: PeerAddress, at now: Instant) { self.perform(self.peers!.dialer.handle(.failed(address), at: now)) }
 
     func perform(_ actions: [Dialer.Action]) {
+        // Nobody would let it in.
+        guard self.exclusion == nil || self.peers!.leave != nil else { return }
         for case .dial(let address) in actions { self.peers!.requests.append(.dial(address)) }
     }
 

@@ -132,6 +132,9 @@ extension Replica {
         return "this node \(status.text); its data are in its folder as they were, and an empty folder can join anew"
     }
 
+    /// Of the whole list of members; nil for a node that was started to be alone.
+    package var rosterHash: UInt64? { self.peers?.table.rosterHash }
+
     /// True where this node is no member any more.
     package var isExcluded: Bool { self.exclusion != nil }
 

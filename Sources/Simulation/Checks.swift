@@ -8,6 +8,7 @@ package enum CheckName: String, CaseIterable, Sendable {
     /// Nodes found their cluster, and nothing that happens ends a process but what must.
     case liveness
     case convergence
+    case oneRoster = "one-roster"
     case acknowledgedKept = "acknowledged-kept"
     case refusedStayAway = "refused-stay-away"
     case nothingUndurableLeaves = "nothing-undurable-leaves"

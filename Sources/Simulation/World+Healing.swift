@@ -50,11 +50,13 @@ extension World {
         let before = self.members.map { $0.replica!.roundQuestions }
         while try !self.hasConverged() {
             guard self.rounds(since: before) <= limit else {
+                guard self.haveOneRoster else { throw Violation(.oneRoster, "after \(limit) rounds the nodes have different lists of members") }
                 throw Violation(.convergence, "after \(limit) rounds the nodes hold different data: \(try self.difference())")
             }
             try self.run(until: self.now + .milliseconds(50))
         }
         self.counts[.convergence] += 1
+        self.counts[.oneRoster] += 1
         return Healing(whole: whole, rounds: self.rounds(since: before), took: self.now.since(start) - whole)
     }
 
@@ -90,8 +92,13 @@ extension World {
         }.min() ?? 0
     }
 
+    /// Whether all know the same members, and the same of each (I21).
+    private var haveOneRoster: Bool { Set(self.members.map { $0.replica?.rosterHash }).count == 1 }
+
+    package func hasConverged() throws -> Bool { try self.haveOneRoster && self.holdSameData() }
+
     /// Whether all nodes hold the same data: every entry, not only their digests (I2).
-    package func hasConverged() throws -> Bool {
+    func holdSameData() throws -> Bool {
         // Digests that differ are enough to say no; only the data says yes.
         let stores = self.members.compactMap { $0.replica?.store }
         guard stores.count == self.members.count else { return false }

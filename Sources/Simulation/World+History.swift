@@ -45,7 +45,7 @@ extension World {
         try world.found()
         try world.disturb(script)
         try world.heal()
-        let wasUnequal = try !world.hasConverged()
+        let wasUnequal = try !world.holdSameData()
         let healing = try world.converge()
         try world.check()
         for node in world.nodes { world.countBootstraps(of: node) }
