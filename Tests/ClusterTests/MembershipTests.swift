@@ -80,6 +80,8 @@ extension ProcessTests {
                 return now?["state"] == "linked" && now?["id"] == before["id"] && now?["address"] == "127.0.0.1:\(other.peerPort!)"
             }
             #expect(other.peerPort.map { "127.0.0.1:\($0)" } != before["address"])
+            // Answered once all before it is durable: the new address too.
+            try expectOK([["SET", "a", "2"]], home.client())
             // It is dialled there: home finds it again after both were down, and knows it without a seed.
             try home.kill9()
             try home.restart()
