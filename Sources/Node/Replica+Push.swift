@@ -21,7 +21,8 @@ extension Replica {
     package func pushSynced() {
         guard self.peers != nil else { return }
         let synced = self.store.synced
-        let linked = self.peers!.linked
+        // A joiner drops what it is told until it has everything, and asks for it then.
+        let linked = self.peers!.linked.filter { replica in self.peers!.link(to: replica)?.giving == nil }
         while let first = self.peers!.unsynced.first, first.batch.position < synced {
             self.peers!.unsynced.removeFirst()
             if !linked.isEmpty { self.push(first, to: linked) }
