@@ -23,7 +23,7 @@ struct Joining {
     static let donorPatience = Duration.seconds(5)
     static let retryPause = Duration.milliseconds(200)
     /// So much is gathered for a transaction, as long as it comes fast …
-    static let jobBytes = 4 << 20
+    static let jobBytes = 1 << 20
     /// … and so long where it does not.
     static let gatherTime = Duration.milliseconds(200)
 

@@ -21,7 +21,8 @@ extension Replica {
     package func pushSynced() {
         guard self.peers != nil else { return }
         let synced = self.store.synced
-        let linked = self.linked
+        // A joiner drops what it is told until it has everything, and asks for it then.
+        let linked = self.linked.filter { self.link(to: $0)?.giving == nil }
         while let first = self.peers!.unsynced.first, first.batch.position < synced {
             self.peers!.unsynced.removeFirst()
             if !linked.isEmpty { self.push(first, to: linked) }
