@@ -38,7 +38,13 @@ protocol Check: Sendable {
     var name: CheckName { get }
     /// Whether it has to hold while faults go on.
     var holdsAlways: Bool { get }
+    /// Whether it is about data alone: where all nodes hold the same, one of them answers for all.
+    var isOfData: Bool { get }
     func check(_ node: SimulatedNode, in world: World) throws
+}
+
+extension Check {
+    var isOfData: Bool { false }
 }
 
 extension World {
@@ -122,6 +128,7 @@ struct OneProcessPerID: Check {
 struct AcknowledgedKept: Check {
     let name = CheckName.acknowledgedKept
     let holdsAlways = false
+    let isOfData = true
 
     func check(_ node: SimulatedNode, in world: World) throws {
         let entries = try node.entries()
@@ -143,6 +150,7 @@ struct AcknowledgedKept: Check {
 struct RefusedStayAway: Check {
     let name = CheckName.refusedStayAway
     let holdsAlways = false
+    let isOfData = true
 
     func check(_ node: SimulatedNode, in world: World) throws {
         for (key, entry) in try node.entries() {

@@ -256,7 +256,7 @@ package final class World {
         var earliest = replica.peerDeadline
         if let deadline = replica.store.deadline { earliest = min(deadline, earliest ?? deadline) }
         if replica.wantsPeerTick || replica.wantsTending { earliest = self.now }
-        if !node.jobs.isEmpty { earliest = min(self.now + .milliseconds(5), earliest ?? .init(nanoseconds: .max)) }
+        if !node.jobs.isEmpty { earliest = min(self.now + .milliseconds(20), earliest ?? .init(nanoseconds: .max)) }
         guard let earliest else { return }
         let at = max(earliest, self.now + .milliseconds(1))
         if let planned = node.wakeAt, planned <= at { return }
