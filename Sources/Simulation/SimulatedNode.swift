@@ -83,9 +83,11 @@ final class SimulatedNode {
         let version: Ledger.Version
     }
 
+    /// A command whose answer comes later: a WAIT, or an operator's.
     struct WaitingJob {
         let job: Job
-        let write: Acknowledged
+        /// What a WAIT is about; nil for an operator's command.
+        let write: Acknowledged?
     }
 
     init(

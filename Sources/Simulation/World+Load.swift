@@ -116,7 +116,8 @@ extension World {
         node.jobs = []
         for waiting in jobs {
             if let holders = try node.advance(waiting.job, at: self.now) {
-                try self.check(waiting.write, heldBy: holders, of: node)
+                guard let write = waiting.write else { continue }
+                try self.check(write, heldBy: holders, of: node)
                 node.waitingAttempt = nil
             } else {
                 node.jobs.append(waiting)

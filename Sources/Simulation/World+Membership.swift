@@ -101,7 +101,10 @@ extension World {
         var isTaken = false
         try self.turn(node) { _ in
             switch try node.execute(words.map { Array($0.utf8) }, client: self.plan.clients, at: self.now) {
-            case .answered, .job: isTaken = true
+            case .answered: isTaken = true
+            case .job(let job):
+                isTaken = true
+                node.jobs.append(SimulatedNode.WaitingJob(job: job, write: nil))
             case .notNow, .error: break
             }
         }
