@@ -49,6 +49,8 @@ package final class PeerLink {
     var exchange: Exchange?
     /// Numbers the sessions that this side opens, and its questions to the peer's log.
     var (lastSession, lastQuestion): (UInt16, UInt16) = (0, 0)
+    /// The last session that the peer has opened, whatever became of it.
+    var answeredSession: UInt16?
     /// The peer's question to our log.
     var answering: Answering?
     /// Numbers the bootstraps that this side asks for; that of the last one that the peer asked for, and what it is given now.

@@ -53,8 +53,12 @@ extension Replica {
 
     /// Whether a session that the peer opens goes on.
     private func answers(_ opening: SessionOpening, number: UInt16, on link: PeerLink, at now: Instant) throws(StoreError) -> Bool {
+        // A repeated frame, of a session that goes on, has ended, or was refused.
+        if link.answeredSession == number { return link.exchange?.number == number }
+        link.answeredSession = number
+        // One that the peer has opened before it has given up since: it has one at a time.
+        if link.exchange?.session.role == .accepter { self.endExchange(of: link, fault: .cancelled, at: now) }
         if let exchange = link.exchange {
-            if exchange.number == number { return true }  // A repeated frame.
             // Both opened at the same time: that of the smaller id goes on. What waits for ours begins it again.
             guard exchange.session.role == .opener, self.store.identity.replica > link.peer!, exchange.progress == SessionProgress() else {
                 self.send(.session(number: number, sequence: 0, .refuse(.crossed)), on: link)
