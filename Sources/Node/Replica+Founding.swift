@@ -59,11 +59,25 @@ extension Replica {
             let isNew = try self.peers!.table.change { roster throws(RosterRefusal) in try roster.admit(member, isReachable: linked.contains) }
             if isNew { self.rosterChanged(from: before, at: now) }
         } catch {
+            if case .gone = error { self.send(.usedUp, on: link) }
             return self.refuse(link, because: Self.text(of: error))
         }
         link.state = .founding
         let roster = self.peers!.table.roster.encoded
         self.send(.welcome(digestKey: self.store.identity.digestKey.bytes, roster: roster), on: link, dependsOn: self.store.appliedPosition)
+    }
+
+    /// This node was let in once, and replaced before it heard of it. It holds nothing, so that another id costs nothing.
+    func renewEmpty(on link: PeerLink) throws(StoreError) {
+        guard !self.store.isFounded, self.store.isEmpty else { return self.refuse(link, because: "it sent a message out of order") }
+        var identity = self.store.identity
+        identity.replica = self.peers!.drawReplica()
+        try self.store.adopt(identity, control: [:])
+        self.resumeClock()
+        self.peers!.founding = nil
+        self.peers!.table.moved(to: identity.replica, roster: Roster())
+        self.tell("asks to be let in under the new replica id \(identity.replica)")
+        for other in self.peers!.links where !other.isClosing { self.close(other, because: nil) }
     }
 
     static func text(of refusal: RosterRefusal) -> String {

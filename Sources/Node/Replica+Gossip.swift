@@ -41,6 +41,7 @@ extension Replica {
         case (_, .ping(let number)): self.send(.pong(number), on: link)
         case (_, .pong(let number)): self.probed(number, on: link)
         case (_, .twin(let nonce)): self.metTwin(nonce, on: link)
+        case (.founding, .usedUp): try self.renewEmpty(on: link)
         case (.founding, .welcome(let digestKey, let roster)): try self.joinCluster(digestKey, roster, on: link, at: moment.now)
         case (.founding, .offer(let bytes)): self.heardOffer(bytes, on: link) { .offered($0, by: link.peer!) }
         case (.founding, .answer(let bytes)): self.heardOffer(bytes, on: link) { .answered($0, by: link.peer!) }

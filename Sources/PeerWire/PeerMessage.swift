@@ -21,6 +21,8 @@ package enum PeerMessage: Equatable, Sendable {
     ///
     /// - Parameter nonce: that of the receiver's start, so that nothing else is taken for this.
     case twin(nonce: UInt64)
+    /// A member's other answer: the id under which the node asks has been let in before, and is gone; under a new one it may come.
+    case usedUp
     /// Founding together: an offer, and the standing acceptance that answers it, in their own encoding.
     case offer([UInt8])
     case answer([UInt8])
@@ -101,6 +103,7 @@ enum FrameType: UInt8, CaseIterable {
     case ping
     case pong
     case twin
+    case usedUp
     case sessionOpen = 16
     case sessionAccept
     case sessionRefuse

@@ -66,6 +66,7 @@ package enum PeerWire {
         case .pong(let number):
             bytes.append(FrameType.pong.rawValue)
             bytes.append(number)
+        case .usedUp: bytes.append(FrameType.usedUp.rawValue)
         case .twin(let nonce):
             bytes.append(FrameType.twin.rawValue)
             bytes.append(nonce)
@@ -162,6 +163,9 @@ package enum PeerWire {
         case .introduction: return .introduction(try Self.readIntroduction(&reader))
         case .ping: return .ping(try reader.lastNumber())
         case .pong: return .pong(try reader.lastNumber())
+        case .usedUp:
+            try reader.end()
+            return .usedUp
         case .twin: return .twin(nonce: try reader.lastNumber())
         case .offer: return .offer(reader.rest())
         case .answer: return .answer(reader.rest())

@@ -75,6 +75,7 @@ struct Ledger {
             for (index, version) in origin.versions.enumerated() {
                 let sequence = UInt64(index) + 1
                 guard sequence <= watermark || seen.covers(Dot(replica: origin.replica, sequence: sequence)) else { continue }
+                guard greatest.indices.contains(version.key) else { continue }
                 if let other = greatest[version.key], version.stamp <= other.stamp { continue }
                 greatest[version.key] = version
             }
@@ -94,6 +95,10 @@ extension Ledger.Version {
             checksum: Digests.checksum(of: record.payload, seed: 0))
     }
 
-    /// Keys are "key" and a number.
-    static func number(ofKey key: UnsafeRawBufferPointer) -> Int { key.dropFirst(3).reduce(0) { $0 * 10 + Int($1) - 48 } }
+    /// Clients' keys are "key" and a number; what stories write besides has none.
+    static func number(ofKey key: UnsafeRawBufferPointer) -> Int {
+        let digits = key.dropFirst(3)
+        guard (1...9).contains(digits.count), digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return -1 }
+        return digits.reduce(0) { $0 * 10 + Int($1) - 48 }
+    }
 }

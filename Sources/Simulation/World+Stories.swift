@@ -9,7 +9,7 @@ extension World {
     ) throws -> World {
         var plan = WorldPlan(seed: seed, nodes: nodes)
         for fault in Fault.allCases { plan.leaveOut(fault) }
-        (plan.logCapBytes, plan.durability) = (logCapBytes, .always)
+        (plan.logCapBytes, plan.durability, plan.keys) = (logCapBytes, .always, 1_000)
         (plan.joiners, plan.bootstrapBytesPerSecond) = (joiners, bootstrapBytesPerSecond)
         let world = try World(seed: seed, plan: plan)
         try world.found()

@@ -77,7 +77,7 @@ struct Stranger {
         }
     }
 
-    private static let types: [UInt8] = Array(1...12) + Array(16...30) + Array(32...34) + [40, 41]
+    private static let types: [UInt8] = Array(1...13) + Array(16...30) + Array(32...34) + [40, 41]
 
     private static func randomFrame(_ generator: inout SplitMix64) -> [UInt8] {
         let type = Bool.random(using: &generator) ? Self.types.randomElement(using: &generator)! : .random(in: .min ... .max, using: &generator)

@@ -75,7 +75,7 @@ extension FuzzTarget {
             ("welcome", .welcome(digestKey: LoneNode.digestKey.bytes, roster: try Self.roster())),
             ("offer", .offer(Self.offer)), ("answer", .answer(Self.offer)), ("summary", .summary(summary)), ("roster", .roster(try Self.roster())),
             ("introduction", .introduction(Introduction(start: hello.start, sequence: 9, announced: Self.seen, roster: try Self.roster()))),
-            ("ping", .ping(1)), ("pong", .pong(1)), ("twin", .twin(nonce: 6)),
+            ("ping", .ping(1)), ("pong", .pong(1)), ("twin", .twin(nonce: 6)), ("used-up", .usedUp),
             ("push", .push(Push(hops: 1, named: [ReplicaID(high: 1, low: 2)], records: [1, 2, 3]))),
         ]
         return named + Self.sessions().map { ("session-\($0)", .session(number: 7, sequence: 0, $1)) }

@@ -240,7 +240,7 @@ enum MessageDrawing {
             return .introduction(
                 Introduction(
                     start: start, sequence: random.next(), announced: Bool.random(using: &random) ? seen(&random) : nil, roster: bytes(500, &random)))
-        case 9: return [.ping(random.next()), .pong(random.next()), .twin(nonce: random.next())].randomElement(using: &random)!
+        case 9: return [.ping(random.next()), .pong(random.next()), .twin(nonce: random.next()), .usedUp].randomElement(using: &random)!
         case 7: return .catchUp(number: UInt16.random(in: 0...UInt16.max, using: &random), self.catchUp(using: &random))
         case 8:
             let (number, sequence) = (UInt16.random(in: 0...UInt16.max, using: &random), UInt16.random(in: 0...UInt16.max, using: &random))
