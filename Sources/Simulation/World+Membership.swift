@@ -24,11 +24,12 @@ extension World {
             self.counts[.leave] += 1
             self.planRetirement(of: self.member(index), in: Self.leavingTime)
         case .remove(let index, let by):
+            if !self.member(index).isRetired { self.counts[.remove] += 1 }
             try self.retire(self.member(index))
             // Once the other has noticed that it is down.
             self.plan(.happen(.expel(node: index, by: by)), in: Self.leavingTime)
         case .expel(let index, let by):
-            if try self.order(["HEARSAY", "REMOVE", "node\(self.member(index).index)"], of: self.member(by)) { self.counts[.remove] += 1 }
+            if try self.order(["HEARSAY", "REMOVE", "node\(self.member(index).index)"], of: self.member(by)) { self.counts[.removals] += 1 }
         case .replace(let index, let down): try self.replace(self.member(index), down: down)
         default: preconditionFailure("\(action) is nothing that operators do")
         }
