@@ -30,8 +30,9 @@ extension Replica {
                 relation.gaps.answered()
                 if isWhole { relation.statistics.catchUps += 1 } else { relation.statistics.refusedCatchUps += 1 }
             }
-            // There may be more to ask for, or nothing at all: roots tell.
-            link.owesSummary = true
+            // What no log holds is found by comparing. Else there may be more to ask for, or nothing at all: roots tell.
+            let compares = !isWhole && !self.isJoining && self.openExchange(.repair, width: .short, on: link, at: moment.now)
+            if !compares { link.owesSummary = true }
         }
     }
 
