@@ -132,6 +132,9 @@ extension Replica {
         return "this node \(status.text); its data are in its folder as they were, and an empty folder can join anew"
     }
 
+    /// Who belongs to the cluster, as this node knows it; nil for a node that was started to be alone.
+    package var roster: Roster? { self.peers?.table.roster }
+
     /// Of the whole list of members; nil for a node that was started to be alone.
     package var rosterHash: UInt64? { self.peers?.table.rosterHash }
 

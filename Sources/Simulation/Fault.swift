@@ -22,7 +22,6 @@ package enum Happening: String, CaseIterable, Sendable {
     case restarts, drains, sessions, retries, loads, bootstraps
     case resumedBootstraps = "bootstraps resumed"
     case exclusions = "members that found themselves replaced or removed"
-    case removals = "members removed by others"
     case contests = "processes that met another with their id"
     case renewals = "new replica ids"
     case joined = "joiners that came to have everything"

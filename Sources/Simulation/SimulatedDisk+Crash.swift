@@ -21,8 +21,12 @@ extension SimulatedDisk {
         return SimulatedDisk(Self.powerOn(images, Self.names(state.syncedNames, kept)))
     }
 
-    /// Another disk with the same on it.
-    package func copy() -> SimulatedDisk { SimulatedDisk(self.state.withLock { $0 }) }
+    /// Another disk with the same on it, and none of the faults.
+    package func copy() -> SimulatedDisk {
+        var state = self.state.withLock { $0 }
+        state.faults = DiskFaults()
+        return SimulatedDisk(state)
+    }
 
     /// A disk after a power cut that kept, in the order of writing, exactly the first bytes that were not synced. Names, and
     /// truncations before the cut, are kept.

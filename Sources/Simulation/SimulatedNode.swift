@@ -52,6 +52,8 @@ final class SimulatedNode {
     var syncPlannedAt = Instant(nanoseconds: 0)
     /// How long it stays down when its disk fails.
     var downAfterFailure = Duration.seconds(1)
+    /// Soon down for good.
+    var isLeaving = false
     /// Down for good.
     var isRetired = false
     var roundsBefore = 0
@@ -163,6 +165,7 @@ final class SimulatedNode {
 
     private func exchange(_ disk: SimulatedDisk, _ contents: MemoryBase.Contents, _ provisional: [Provisional]) {
         (self.disk, self.contents, self.provisional) = (disk, contents, provisional)
+        self.makeRoom()
         // Positions begin anew: those of earlier answers say nothing any more.
         for index in self.acknowledged.indices { self.acknowledged[index].position = nil }
     }

@@ -5,7 +5,15 @@ import Storage
 /// The end of a history: everything works again, and all must come to hold the same.
 extension World {
     /// So long after the faults all members are linked with each other again: a dial waits up to 7.5 s, a link without a word 30 s.
-    static let wholeLimit = Duration.seconds(60)
+    private static let linkLimit = Duration.seconds(60)
+    /// What an entry takes of a throttled joiner's share, at most.
+    private static let bytesPerEntry = 128
+
+    /// Where members give slowly, those who have not got everything yet may get it one after another.
+    private var wholeLimit: Duration {
+        let rate = self.plan.bootstrapBytesPerSecond
+        return rate == 0 ? Self.linkLimit : Self.linkLimit + .seconds(self.members.count * self.plan.keys * Self.bytesPerEntry / rate)
+    }
 
     /// How healing went.
     package struct Healing: Equatable, Sendable {
@@ -44,7 +52,7 @@ extension World {
         while !self.isWhole {
             try self.followAdvice()
             try self.run(until: self.now + .milliseconds(100))
-            guard self.now.since(start) < Self.wholeLimit else { throw Violation(.liveness, "\(Self.wholeLimit) after healing not all are linked") }
+            guard self.now.since(start) < self.wholeLimit else { throw Violation(.liveness, "\(self.wholeLimit) after healing not all are linked") }
         }
         let (whole, limit) = (self.now.since(start), Self.roundLimit(nodes: self.members.count, durability: self.plan.durability))
         let before = self.members.map { $0.replica!.roundQuestions }

@@ -20,23 +20,34 @@ extension World {
         case .restore(let index, let down): try self.replaceDisk(of: self.member(index), .restore, down: down) { $0.restore() }
         case .copy(let index, let duration): try self.copy(self.member(index), for: duration)
         case .leave(let index):
-            guard try self.order(["HEARSAY", "LEAVE"], of: self.member(index)) else { return }
+            guard self.canSpare(self.member(index)), try self.order(["HEARSAY", "LEAVE"], of: self.member(index)) else { return }
             self.counts[.leave] += 1
             self.planRetirement(of: self.member(index), in: Self.leavingTime)
         case .remove(let index, let by):
-            if !self.member(index).isRetired { self.counts[.remove] += 1 }
+            guard self.canSpare(self.member(index)) else { return }
             try self.retire(self.member(index))
             // Once the other has noticed that it is down.
             self.plan(.happen(.expel(node: index, by: by)), in: Self.leavingTime)
         case .expel(let index, let by):
-            if try self.order(["HEARSAY", "REMOVE", "node\(self.member(index).index)"], of: self.member(by)) { self.counts[.removals] += 1 }
+            if try self.order(["HEARSAY", "REMOVE", "node\(self.member(index).index)"], of: self.member(by)) { self.counts[.remove] += 1 }
         case .replace(let index, let down): try self.replace(self.member(index), down: down)
         default: preconditionFailure("\(action) is nothing that operators do")
         }
     }
 
+    /// Whether another node holds everything, serves, and goes on doing so. Operators never take the last one away: what is not there any more,
+    /// nobody can give to the others.
+    private func canSpare(_ node: SimulatedNode) -> Bool {
+        self.members.contains { other in
+            guard other !== node, !other.isLeaving, let replica = other.replica, replica.isServing else { return false }
+            let id = replica.store.identity.replica
+            return !self.members.contains { $0.replica?.roster?[id].map { $0.status != .active } ?? false }
+        }
+    }
+
     /// A node gets an empty disk, and is back at once.
     func empty(_ node: SimulatedNode) throws {
+        guard self.canSpare(node) else { return }
         self.countBootstraps(of: node)
         self.closeAll(of: node, tellsOthers: true)
         self.excuseUnreplicated(of: node)
@@ -52,7 +63,7 @@ extension World {
 
     /// A node goes down, and comes back with another disk.
     private func replaceDisk(of node: SimulatedNode, _ fault: Fault, down: Duration, _ body: (SimulatedNode) -> Void) throws {
-        guard !node.isRetired else { return }
+        guard !node.isRetired, self.canSpare(node) else { return }
         self.counts[fault] += 1
         self.countBootstraps(of: node)
         self.closeAll(of: node, tellsOthers: false)
@@ -75,11 +86,19 @@ extension World {
 
     private func planRetirement(of node: SimulatedNode, in time: Duration) {
         self.retirements += 1
+        node.isLeaving = true
         self.plan(.retire(node: node.index), in: time)
     }
 
+    /// The end of one that was going to be down for good: as soon as it can be spared.
+    func endLeaving(of node: SimulatedNode) throws {
+        guard node.isRetired || self.canSpare(node) else { return self.plan(.retire(node: node.index), in: .seconds(1)) }
+        self.retirements -= 1
+        try self.retire(node)
+    }
+
     /// Down for good.
-    func retire(_ node: SimulatedNode) throws {
+    private func retire(_ node: SimulatedNode) throws {
         guard !node.isRetired else { return }
         self.closeAll(of: node, tellsOthers: true)
         self.excuseUnreplicated(of: node)
@@ -88,7 +107,7 @@ extension World {
     }
 
     private func replace(_ node: SimulatedNode, down: Duration) throws {
-        guard self.nodes.count < Self.maximumNodes, !node.isRetired else { return }
+        guard self.nodes.count < Self.maximumNodes, !node.isRetired, self.canSpare(node) else { return }
         self.counts[.replace] += 1
         try self.retire(node)
         let successor = try self.addNode(expected: 0, name: node.peerConfiguration.name)

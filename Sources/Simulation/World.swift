@@ -168,9 +168,7 @@ package final class World {
         case .rejoin(let number): if number == self.partitions { self.network.partition = Partition(nodes: self.plan.allNodes) }
         case .restart(let index): try self.restart(self.nodes[index])
         case .makeRoom(let index): self.nodes[index].makeRoom()
-        case .retire(let index):
-            self.retirements -= 1
-            try self.retire(self.nodes[index])
+        case .retire(let index): try self.endLeaving(of: self.nodes[index])
         }
     }
 
@@ -184,8 +182,15 @@ package final class World {
 
     // MARK: Turns
 
-    /// One tick of a node's core loop.
+    /// One tick of a node's core loop. A node that belongs to no cluster yet ends where its disk has no room for the first that it must keep.
     func turn(_ node: SimulatedNode, _ body: (Replica) throws -> Void) throws {
+        do { try self.tick(node, body) } catch let error as StoreError {
+            guard error.isDiskFull, let replica = node.replica, !replica.store.isFounded else { throw error }
+            try self.crash(node, .kill, down: .seconds(1))
+        }
+    }
+
+    private func tick(_ node: SimulatedNode, _ body: (Replica) throws -> Void) throws {
         guard let replica = node.replica else { return }
         let (moment, wasJoining, id) = (node.moment(at: self.now), replica.isJoining, replica.store.identity.replica)
         replica.beginTick(at: self.now)

@@ -14,7 +14,5 @@ extension WorldPlan {
         self[.kill] = Int.random(in: 0...6, using: &random)
         self[.powerCut] = Int.random(in: 0...4, using: &random)
         self[.partition] = Int.random(in: 0...4, using: &random)
-        // While some have only a part, the others are few: operators who took those away too would leave nobody who has everything.
-        for fault in [.wipe, .restore, .copy, .leave, .remove, .replace] as [Fault] { self[fault] = 0 }
     }
 }
