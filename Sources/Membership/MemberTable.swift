@@ -27,7 +27,8 @@ package struct MemberTable: Equatable, Sendable {
     ///
     /// - Returns: what `body` does.
     package mutating func change<Result>(_ body: (inout Roster) throws(RosterRefusal) -> Result) throws(RosterRefusal) -> Result {
-        defer { self = MemberTable(ownReplica: self.ownReplica, ownName: self.ownName, roster: self.roster) }
+        let before = self.roster
+        defer { if self.roster != before { self.moved(to: self.ownReplica, roster: self.roster) } }
         return try body(&self.roster)
     }
 

@@ -8,8 +8,10 @@ import Versioning
 
 /// What a replica knows of the others: who they are, the links to them, and what is on its way.
 ///
+/// A class, for the replica reads some part of it many times a tick: as a value all of it was copied for each.
+///
 /// - Invariant: `links` ascend by id, `relations` by replica; of two ready links to one replica one is being closed.
-struct PeerSet {
+final class PeerSet {
     let configuration: PeerConfiguration
     var table: MemberTable
     var dialer: Dialer
@@ -81,7 +83,7 @@ struct PeerSet {
     }
 
     /// An id that nobody ever had.
-    mutating func drawReplica() -> ReplicaID {
+    func drawReplica() -> ReplicaID {
         ReplicaID(high: self.spareReplica.high ^ self.random.next(), low: self.spareReplica.low ^ self.random.next())
     }
 
@@ -92,7 +94,7 @@ struct PeerSet {
     var linked: [ReplicaID] { self.links.filter(\.isReady).compactMap(\.peer).sorted() }
 
     /// What is known of dealing with a member.
-    mutating func withRelation<Result>(to replica: ReplicaID, at now: Instant, _ body: (inout Relation) -> Result) -> Result {
+    func withRelation<Result>(to replica: ReplicaID, at now: Instant, _ body: (inout Relation) -> Result) -> Result {
         let index = self.relations.firstIndex { $0.replica >= replica } ?? self.relations.endIndex
         if index == self.relations.endIndex || self.relations[index].replica != replica {
             self.relations.insert(Relation(replica: replica, trigger: RepairTrigger(at: now, using: &self.random)), at: index)

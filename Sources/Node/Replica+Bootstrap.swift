@@ -7,7 +7,7 @@ import Storage
 /// A node that joins: gets everything from one member, in order, and applies nothing else until it has it (I24, I28).
 extension Replica {
     /// True until everything that the cluster had when this node joined has come.
-    package var isJoining: Bool { self.store.control(.joining) == [1] }
+    package var isJoining: Bool { self.store.isJoining }
 
     /// How often this process asked for everything from the first entry on, and behind what was stored.
     package var bootstraps: (begun: Int, resumed: Int) { self.peers.map { ($0.joining.counters.begun, $0.joining.counters.resumed) } ?? (0, 0) }

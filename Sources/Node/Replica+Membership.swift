@@ -61,6 +61,7 @@ extension Replica {
     /// - Returns: why that cannot be; nil where it is done.
     func merge(_ roster: Roster, at now: Instant) -> String? {
         let before = self.peers!.table.roster
+        guard roster != before else { return nil }  // Nearly always, where a link comes up.
         do throws(RosterRefusal) {
             if try self.peers!.table.change({ own throws(RosterRefusal) in try own.merge(roster) }) { self.rosterChanged(from: before, at: now) }
             return nil

@@ -19,7 +19,8 @@ package struct DiskFaults: Equatable, Sendable {
     /// The bytes by which files may still grow; nil where there is no limit. Removing and truncating give bytes back.
     package var freeBytes: Int?
     package var planned: [Planned]
-    private var calls: [DiskError.Operation: Int] = [:]
+    /// How often each operation has been called, in the order of their cases.
+    private var calls = [Int](repeating: 0, count: DiskError.Operation.allCases.count)
 
     package init(freeBytes: Int? = nil, planned: [Planned] = []) {
         (self.freeBytes, self.planned) = (freeBytes, planned)
@@ -34,12 +35,15 @@ package struct DiskFaults: Equatable, Sendable {
     }
 
     /// How often an operation has been called.
-    package func callCount(of operation: DiskError.Operation) -> Int { self.calls[operation] ?? 0 }
+    package func callCount(of operation: DiskError.Operation) -> Int { self.calls[Self.index(of: operation)] }
+
+    private static func index(of operation: DiskError.Operation) -> Int { DiskError.Operation.allCases.firstIndex(of: operation)! }
 
     /// Counts a call, and fails if that was planned.
     mutating func meet(_ operation: DiskError.Operation, _ name: String) throws(DiskError) {
-        self.calls[operation, default: 0] += 1
-        let call = self.callCount(of: operation)
+        let index = Self.index(of: operation)
+        self.calls[index] += 1
+        let call = self.calls[index]
         guard let fault = self.planned.first(where: { $0.operation == operation && $0.call == call }) else { return }
         throw DiskError(operation: operation, name: name, code: fault.code, isFull: fault.isFull)
     }

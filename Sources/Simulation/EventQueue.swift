@@ -39,8 +39,7 @@ package struct EventQueue<Event> {
         guard let first = self.heap.first else { return nil }
         let last = self.heap.removeLast()
         if !self.heap.isEmpty { self.sink(last) }
-        let event = self.events[first.slot]!
-        self.events[first.slot] = nil
+        let event = self.events[first.slot].take()!
         self.freeSlots.append(first.slot)
         return (Instant(nanoseconds: first.at), event)
     }

@@ -39,7 +39,7 @@ package struct DiskError: Error, Equatable, Sendable {
         (self.operation, self.name, self.code, self.isFull) = (operation, name, code, isFull)
     }
 
-    package enum Operation: String, Sendable {
+    package enum Operation: String, Sendable, CaseIterable {
         case list, create, open, remove, rename, syncFolder, size, write, sync, truncate, read, lock
     }
 }

@@ -23,7 +23,9 @@ package final class Store {
     package private(set) var seenRevision: UInt64 = 0
     /// The greatest stamp time in log and base.
     package internal(set) var greatestStamp: UInt64
-    var control: [ControlKey: [UInt8]]
+    var control: [ControlKey: [UInt8]] { didSet { self.isJoining = self.control[.joining] == [1] } }
+    /// The store belongs to a node that has not got yet what its cluster held when it joined. Asked many times a tick.
+    package private(set) var isJoining: Bool
 
     var tail: LogTail
     package internal(set) var live = Table()
@@ -92,6 +94,7 @@ package final class Store {
         (self.configuration, self.base, self.reader) = (configuration, base, reader)
         (self.identity, self.seen) = (recovered.checkpoint.identity, recovered.checkpoint.seen)
         (self.greatestStamp, self.control) = (recovered.checkpoint.greatestStamp, recovered.checkpoint.control)
+        self.isJoining = recovered.checkpoint.control[.joining] == [1]
         self.tail = LogTail(head: recovered.head, segmentBytes: configuration.segmentBytes, saltSeed: saltSeed)
         (self.synced, self.written, self.drainedPosition) = (recovered.head, recovered.head, recovered.drainedPosition)
         (self.live, self.tree, self.liveKeys) = (recovered.table, recovered.scan.tree, recovered.scan.liveKeys)
