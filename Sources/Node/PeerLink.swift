@@ -93,6 +93,8 @@ package final class PeerLink {
     /// What the other side calls itself.
     package var peerName: String? { self.hello?.name }
     package var isReady: Bool { self.state == .ready }
+    /// Who joins, and is being given what there is; nil where the other side is nobody who does.
+    package var joiner: ReplicaID? { self.giving == nil ? nil : self.peer }
     package var isClosing: Bool { self.state == .closing }
 }
 

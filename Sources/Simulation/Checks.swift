@@ -21,6 +21,7 @@ package enum CheckName: String, CaseIterable, Sendable {
     case waitsTellTruth = "waits-tell-truth"
     case boundedMemory = "bounded-memory"
     case joinersApplyNothing = "joiners-apply-nothing"
+    case joinersCount = "joiners-count"
 }
 
 /// Something that must hold does not.
@@ -49,7 +50,8 @@ extension Check {
 
 extension World {
     static let nodeChecks: [any Check] = [
-        JoinersApplyNothing(), SeenWithData(), DigestEqualsScan(), BoundedMemory(), OneProcessPerID(), AcknowledgedKept(), RefusedStayAway(),
+        JoinersApplyNothing(), JoinersCount(), SeenWithData(), DigestEqualsScan(), BoundedMemory(), OneProcessPerID(), AcknowledgedKept(),
+        RefusedStayAway(),
     ]
 }
 
@@ -95,6 +97,20 @@ struct JoinersApplyNothing: Check {
         guard replica.isJoining, !replica.store.seen.isEmpty || replica.store.live.count > 0 else { return }
         throw Violation(
             self.name, "node \(node.index) joins, and has seen \(replica.store.seen), \(replica.store.live.count) entries in its table")
+    }
+}
+
+/// Who is given anything is on the giver's list of members: it counts from before its first range was read (I22a, I28).
+struct JoinersCount: Check {
+    let name = CheckName.joinersCount
+    let holdsAlways = true
+
+    func check(_ node: SimulatedNode, in world: World) throws {
+        let replica = node.replica!
+        for link in replica.peerLinks {
+            guard let joiner = link.joiner, replica.roster?[joiner] == nil else { continue }
+            throw Violation(self.name, "node \(node.index) gives to \(link.peerName ?? "a node"), which is not on its list of members")
+        }
     }
 }
 

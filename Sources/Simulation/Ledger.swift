@@ -58,6 +58,12 @@ struct Ledger {
         guard noted == version else { throw Violation(.oneContentPerDot, "\(dot) is \(version) on node \(node), and was written as \(noted)") }
     }
 
+    /// Forgets a write and all later ones of its replica, of which the only disk is gone. One that is the same stays.
+    mutating func forget(from dot: Dot, unless version: Version) {
+        guard let index = self.index(of: dot.replica), let noted = self.version(of: dot), noted != version else { return }
+        self.origins[index].versions.removeSubrange((Int(dot.sequence) - 1)...)
+    }
+
     func version(of dot: Dot) -> Version? {
         guard let index = self.index(of: dot.replica), dot.sequence > 0, dot.sequence <= self.origins[index].versions.count else { return nil }
         return self.origins[index].versions[Int(dot.sequence) - 1]

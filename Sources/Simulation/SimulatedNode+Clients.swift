@@ -83,6 +83,15 @@ extension SimulatedNode {
         }
     }
 
+    /// Whether it has a write, or what came over it, and no power cut takes that any more.
+    func hasDurably(_ write: Acknowledged) -> Bool {
+        guard let store = self.replica?.store, store.seen.covers(write.dot) else { return false }
+        return Array("key\(write.version.key)".utf8).span.bytes.withUnsafeBytes { key in
+            guard case .record(_, let position, _)? = try? store.find(store.token(of: key), key: key) else { return false }
+            return position < store.synced
+        }
+    }
+
     // MARK: Looking inside
 
     /// All entries as a scan shows them.

@@ -40,6 +40,10 @@ final class SimulatedNode {
     var waitingAttempt: UInt64?
     private(set) var tornTails = 0
     private var snapshot: (disk: SimulatedDisk, contents: MemoryBase.Contents, provisional: [Provisional])?
+    /// Its disk has been exchanged for an earlier copy.
+    private(set) var wasRestored = false
+    /// Under which id it last ran, and what it had seen at the end, durably or not.
+    private var last: (replica: ReplicaID, seen: Seen)?
 
     // What the world keeps of it.
     var ends: [ConnectionEnd] = []
@@ -138,7 +142,8 @@ final class SimulatedNode {
 
     /// The process ends without warning.
     func kill() {
-        guard self.replica != nil else { return }
+        guard let replica else { return }
+        self.last = (replica.store.identity.replica, replica.store.seen)
         self.contents = self.base.contents
         (self.replica, self.writer, self.drain, self.load) = (nil, nil, nil, nil)
         (self.queue, self.pending, self.jobs, self.sessions) = ([], [], [], [])
@@ -160,6 +165,7 @@ final class SimulatedNode {
     func wipe() {
         self.kill()
         self.peers.expected = 0
+        self.last = nil
         self.exchange(SimulatedDisk(), MemoryBase.Contents(), [])
     }
 
@@ -170,6 +176,9 @@ final class SimulatedNode {
         for index in self.acknowledged.indices { self.acknowledged[index].position = nil }
     }
 
+    /// Its id, and what it has seen; while it is down those of its last moment. Nil before its first start.
+    var known: (replica: ReplicaID, seen: Seen)? { self.replica.map { ($0.store.identity.replica, $0.store.seen) } ?? self.last }
+
     /// With it goes what it holds of own writes that are not known to be durable: a copy may make them so.
     func takeSnapshot() { self.snapshot = (self.disk.copy(), self.replica == nil ? self.contents : self.base.contents, self.provisional) }
 
@@ -177,6 +186,7 @@ final class SimulatedNode {
     func restore() {
         guard let snapshot else { return }
         self.kill()
+        self.wasRestored = true
         self.exchange(snapshot.disk.copy(), snapshot.contents, snapshot.provisional)
     }
 

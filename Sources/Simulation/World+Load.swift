@@ -159,10 +159,19 @@ extension World {
     func note(_ write: SimulatedNode.Provisional, of node: SimulatedNode) throws {
         self.counts[.oneContentPerDot] += 1
         self.counts[.stampsIncrease] += 1
+        if node.wasRestored, !self.isKnown(write.dot, besides: node) { self.ledger.forget(from: write.dot, unless: write.version) }
         try self.ledger.note(write.dot, write.version, by: node.index)
         if self.ledger.isRefused(write.number) {
             throw Violation(.refusedStayAway, "node \(node.index) has made \(write.dot) durable, which was answered with an error")
         }
+    }
+}
+
+extension World {
+    /// Whether another has seen a write, or a later one under its id; of those that are down, whether they had. Where nobody has, a node that came back
+    /// with an older copy of its disk cannot be told from one that never wrote it: nothing in the world is left of it (I20).
+    private func isKnown(_ dot: Dot, besides node: SimulatedNode) -> Bool {
+        self.nodes.contains { $0 !== node && ($0.known?.seen.greatest(of: dot.replica) ?? 0) >= dot.sequence }
     }
 }
 

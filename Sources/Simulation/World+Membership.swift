@@ -137,7 +137,7 @@ extension World {
         for origin in self.nodes {
             let isThere = origin !== node && !origin.isRetired
             _ = origin.excuse { write in
-                !(isThere && write.position != nil) && !others.contains { $0.replica!.store.seen.covers(write.dot) }
+                !(isThere && write.position != nil) && !others.contains { $0.hasDurably(write) }
             }
         }
     }
