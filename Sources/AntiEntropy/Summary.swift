@@ -22,8 +22,11 @@ package struct Summary: Equatable, Sendable {
     /// False where nothing may be concluded from `seen`: a node that joins has not got what it claims.
     package var isComplete: Bool
 
-    package init(part: Part, root: Digest?, seenHash: UInt64, membersHash: UInt64, seen: Seen?, isComplete: Bool) {
+    /// Something was lost here to damage and has not come back: what was seen is more than what there is.
+    package var hasDamage: Bool
+
+    package init(part: Part, root: Digest?, seenHash: UInt64, membersHash: UInt64, seen: Seen?, isComplete: Bool, hasDamage: Bool = false) {
         (self.part, self.root, self.seenHash, self.membersHash) = (part, root, seenHash, membersHash)
-        (self.seen, self.isComplete) = (seen, isComplete)
+        (self.seen, self.isComplete, self.hasDamage) = (seen, isComplete, hasDamage)
     }
 }

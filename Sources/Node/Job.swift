@@ -151,10 +151,13 @@ extension Replica {
             job.cursor = Token(rawValue: .max)
             return .working
         }
-        if job.mismatches > 0 || job.damaged > 0 {
+        if job.mismatches > 0 || job.damaged > 0 || self.store.hasDamage {
             self.statistics.errors += 1
-            writer.error(
-                "ERR", "verify: \(job.damaged) damaged entries, digest differs from a scan in \(job.mismatches) places")
+            let problems = [
+                job.damaged > 0 ? "\(job.damaged) damaged entries" : nil,
+                job.mismatches > 0 ? "digest differs from a scan in \(job.mismatches) places" : nil, self.store.hasDamage ? self.damageText : nil,
+            ]
+            writer.error("ERR", "verify: \(problems.compactMap(\.self).joined(separator: "; "))")
         } else {
             writer.bulk(self.store.foldedDigest.description)
         }
@@ -238,8 +241,9 @@ extension Replica {
             job.cursor = next
             return .working
         }
+        if self.peers?.table.members.isEmpty ?? true { self.store.clearDamage() }  // What was lost is nowhere else, and would be deleted now.
         writer.ok()
-        return .finished(dependsOn: job.position)
+        return .finished(dependsOn: max(job.position, self.store.appliedPosition))
     }
 
     // MARK: The commands that begin jobs

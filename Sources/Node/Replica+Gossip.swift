@@ -186,7 +186,7 @@ extension Replica {
         if self.store.live.unfolded <= Self.roundFoldEntries { _ = try self.store.fold(budget: Self.sliceEntries / 4) }
         let summary = Summary(
             part: part, root: self.store.isFolded ? self.store.foldedDigest : nil, seenHash: self.seenHash, membersHash: self.membersHash, seen: seen,
-            isComplete: !self.isJoining)
+            isComplete: !self.isJoining, hasDamage: self.store.hasDamage)
         if part == .question, link.askedAt == nil { link.askedAt = self.lastTick }
         self.send(.summary(summary), on: link, dependsOn: self.store.appliedPosition)
     }
@@ -221,13 +221,18 @@ extension Replica {
         case .answer where !sameSeen: try self.sendSummary(.closing, with: self.offeredSeen, on: link)
         case .answer, .closing: break
         }
-        let theirs = summary.seen ?? (sameSeen ? self.store.seen : nil)
+        // One that has lost something announces nothing, and is compared with all the same.
+        let announced = summary.hasDamage ? nil : summary.seen ?? (sameSeen ? self.store.seen : nil)
+        let theirs = announced ?? (summary.hasDamage ? self.store.seen : nil)
         if equal == true {
             if !self.isJoining, let theirs = summary.seen { self.join(theirs, at: now) }  // I26 (iii)
         } else {
             self.peers!.rounds.noticedChange(at: now)
         }
-        self.note(equal: equal, announced: theirs, of: peer, at: now)
+        self.note(equal: equal, announced: announced, of: peer, at: now)
+        if let equal, summary.isComplete {
+            self.comparedRoots(equal: equal, with: peer, seen: summary.seen ?? (sameSeen ? self.store.seen : nil), isWhole: !summary.hasDamage)
+        }
         guard let theirs, equal != true else { return }
         try self.mend(equal: equal, theirs: theirs, isComplete: summary.isComplete, on: link, at: now)
     }

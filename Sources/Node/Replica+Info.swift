@@ -110,7 +110,8 @@ extension Replica {
             ("frozen_table_drained", "\(self.store.frozen?.progress?.entries ?? 0)"), ("table_fill", "\(Int(self.store.fill * 100))%"),
             ("digest_entries_folded", "\(self.store.foldedDigest.entries)"), ("digest_unfolded", "\(self.store.live.unfolded)"),
             ("digest_leaf_bits", "\(self.store.leafBits)"), ("damaged_entries", "\(self.store.counters.damagedEntries)"),
-            ("damaged_reads", "\(self.store.counters.damagedReads)"), ("local_conditions", "\(self.statistics.localConditions)"),
+            ("damaged_reads", "\(self.store.counters.damagedReads)"), ("damage_open", "\(self.store.damage.ranges.count)"),
+            ("local_conditions", "\(self.statistics.localConditions)"),
             ("refused_conditions", "\(self.statistics.refusedConditions)"),
         ] + self.peerFields()
     }
@@ -121,7 +122,6 @@ extension Replica {
         let statistics = try? self.store.baseStatistics()
         let identity = self.store.identity
         let drain = self.store.frozen.map { "\($0.progress?.entries ?? 0) of \($0.table.count) entries moved to LMDB" } ?? "none running"
-        let damage = self.store.counters.damagedEntries + self.store.counters.damagedReads
         let lines = [
             "node        \(identity.replica), up \(around.uptimeSeconds) s, process \(around.processID), version \(programVersion)",
             "cluster     \(self.clusterText)",
@@ -131,7 +131,7 @@ extension Replica {
             "table       \(self.store.live.count) entries, \(Int(self.store.fill * 100))% full; drain: \(drain)",
             "clients     \(self.sessions.count) of \(self.configuration.maximumClients), \(humanBytes(UInt64(around.clientBufferBytes))) in buffers",
             "memory      \(humanBytes(around.privateBytes)) private",
-            "damage      \(damage == 0 ? "none known" : "\(self.store.counters.damagedEntries) entries at start, \(self.store.counters.damagedReads) reads since")",
+            "damage      \(self.damageText)",
         ]
         let failure = self.store.drainFailure.map { ["attention   drains fail, writes will be refused: \($0)"] } ?? []
         return (lines + self.peerLines(at: now) + failure).joined(separator: "\n") + "\n"

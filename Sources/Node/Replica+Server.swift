@@ -24,6 +24,7 @@ extension Replica {
         case .hearsayLeave: return self.beginLeave(call, &writer)
         case .hearsayRemove: return .answered(dependsOn: self.removeMember(call, &writer))
         case .hearsaySetting: return .answered(dependsOn: self.setting(call, &writer))
+        case .hearsayDamage: return .answered(dependsOn: self.damage(call, &writer))
         case .hearsayDiff: return self.beginDiff(call, &writer)
         case .hearsayRepair: return self.beginRepair(call, &writer)
         case .hearsayStatus: writer.verbatim(self.statusText(at: call.moment.now))

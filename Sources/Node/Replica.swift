@@ -36,6 +36,7 @@ package final class Replica {
     /// What made it impossible to keep what peers have agreed on: the process must stop.
     package internal(set) var peerFailure: StoreError?
     var lastTick: Instant
+    var damageWatch = DamageWatch()
 
     package init(
         store: Store, configuration: ReplicaConfiguration, randomSeed: UInt64, startedAt: Instant, surroundings: @escaping () -> Surroundings
@@ -313,9 +314,9 @@ package final class Replica {
         return actions
     }
 
-    /// True where `tendDigest` has something to do: leaves to make more, or entries to fold.
+    /// True where `tendDigest` has something to do: leaves to make more, entries to fold, or rotten ones to be taken out.
     package var wantsTending: Bool {
-        self.store.frozen == nil && !self.store.isLoading && (self.store.live.unfolded > 0 || self.store.wantsGrowth)
+        self.store.frozen == nil && !self.store.isLoading && (self.store.live.unfolded > 0 || self.store.wantsGrowth || self.store.wantsDamageTended)
     }
 
     /// Keeps the digest near at hand while there is time: a small slice of the digest tree's growth, or of folding.
@@ -325,6 +326,7 @@ package final class Replica {
     package func tendDigest(at now: Instant) throws(StoreError) {
         self.noteCommands(at: now)
         let isIdle = self.isIdle(at: now)
+        try self.store.tendDamage()
         if try self.store.growDigest(budget: isIdle ? Self.sliceEntries / 2 : Self.sliceEntries / 20) { return }
         if isIdle { _ = try self.store.fold(budget: Self.sliceEntries / 4) } else { try self.store.foldFew(budget: Self.sliceEntries / 100) }
     }

@@ -12,10 +12,9 @@ struct StoreReader: EntryReader {
     func digest(of node: DigestNode) throws(StoreError) -> Digest { try self.store.digest(ofNode: node) }
 
     func visit(_ range: ClosedRange<Token>, _ body: (StoredEntry) -> Bool) throws(StoreError) {
-        let key = self.store.identity.digestKey
         try self.store.scan(range) { entry in
             guard let record = entry.record else { return true }
-            return body(StoredEntry(scanned: entry, record: record, digestKey: key))
+            return body(StoredEntry(scanned: entry, record: record, store: self.store))
         }
     }
 }
@@ -24,13 +23,17 @@ struct StoreReader: EntryReader {
 struct StoredEntry: ReadableEntry {
     fileprivate let scanned: ScannedEntry
     fileprivate let record: RecordView
-    fileprivate let digestKey: DigestKey
+    fileprivate let store: Store
 
     var token: Token { self.scanned.token }
-    var fingerprint: Fingerprint { self.record.fingerprint(under: self.digestKey) }
+    var fingerprint: Fingerprint { self.record.fingerprint(under: self.store.identity.digestKey) }
     var stamp: Stamp { self.record.stamp }
     var dot: Dot { self.record.dot }
-    var isIntact: Bool { self.scanned.isIntact(under: self.digestKey) }
+    var isIntact: Bool {
+        if self.scanned.isIntact(under: self.store.identity.digestKey) { return true }
+        self.store.foundRotten(self.token, key: self.record.key)
+        return false
+    }
     func appendRecord(to bytes: inout [UInt8]) { RecordLayout.appendFrame(of: self.record, to: &bytes) }
     func appendHeader(to bytes: inout [UInt8]) { RecordLayout.appendFrame(of: self.record, withPayload: false, to: &bytes) }
 }

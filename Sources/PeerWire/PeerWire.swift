@@ -127,13 +127,15 @@ package enum PeerWire {
         static let root: UInt8 = 1
         static let seen: UInt8 = 2
         static let complete: UInt8 = 4
-        static let known: UInt8 = 7
+        static let damage: UInt8 = 8
+        static let known: UInt8 = 15
     }
 
     private static func append(_ summary: Summary, to bytes: inout [UInt8]) {
         var flags: UInt8 = summary.isComplete ? SummaryFlags.complete : 0
         if summary.root != nil { flags |= SummaryFlags.root }
         if summary.seen != nil { flags |= SummaryFlags.seen }
+        if summary.hasDamage { flags |= SummaryFlags.damage }
         bytes.append(contentsOf: [summary.part.rawValue, flags])
         bytes.append(summary.seenHash)
         bytes.append(summary.membersHash)
@@ -226,7 +228,8 @@ package enum PeerWire {
         let seen = flags & SummaryFlags.seen != 0 ? try reader.restAsSeen() : nil
         try reader.end()
         return Summary(
-            part: part, root: root, seenHash: seenHash, membersHash: membersHash, seen: seen, isComplete: flags & SummaryFlags.complete != 0)
+            part: part, root: root, seenHash: seenHash, membersHash: membersHash, seen: seen, isComplete: flags & SummaryFlags.complete != 0,
+            hasDamage: flags & SummaryFlags.damage != 0)
     }
 
     private static func readPush(_ reader: inout WireReader) throws(PeerWireError) -> Push {

@@ -143,6 +143,11 @@ extension CommandTable {
             group: .hearsay, since: "0.3.0",
             syntax: "[name [value]]",
             summary: "Shows or changes what all members share", complexity: "O(n), n = settings"),
+        .hearsayDamage: CommandSpecification(
+            "hearsay|damage", arity: -2, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.3.0",
+            syntax: "[ACCEPT]",
+            summary: "Shows where entries were lost to damage and have not come back, or gives them up", complexity: "O(n), n = places"),
         .hearsayHelp: CommandSpecification(
             "hearsay|help", arity: 2, flags: [.loading, .stale],
             group: .hearsay, since: "0.1.0",

@@ -24,7 +24,7 @@ package struct NodeFailure: Error, CustomStringConvertible {
             case .disk(let error) where error.operation == .create: .cannotCreate
             case .disk, .base, .baseFull: .inputOutput
             case .inUse: .inUse
-            case .foreign, .damagedLog, .damagedCheckpoint: .refused
+            case .foreign, .damagedLog, .damagedBase, .damagedCheckpoint: .refused
             }
         var text = error.description
         if case .damagedLog = error {

@@ -9,6 +9,7 @@ package enum Fault: String, CaseIterable, Sendable {
     case failedSync = "failed-sync"
     case fullDisk = "full-disk"
     case slowDisk = "slow-disk"
+    case bitFlip = "bit-flip"
     // Clocks.
     case offset, drift
     case clockStep = "clock-step"
@@ -26,6 +27,8 @@ package enum Happening: String, CaseIterable, Sendable {
     case renewals = "new replica ids"
     case joined = "joiners that came to have everything"
     case tornLogs = "torn logs"
+    case lostEntries = "entries lost to damage"
+    case damagedLogs = "damaged logs put aside"
     case halfOpen = "half-open connections"
     case logReads = "blocks of logs read for peers"
     case catchUps = "catch-ups"

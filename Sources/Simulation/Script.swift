@@ -20,6 +20,8 @@ package struct Step: Equatable, Sendable {
         case failSync(node: Int, down: Duration)
         case fillDisk(node: Int, freeBytes: Int, for: Duration)
         case slowDisk(node: Int, for: Duration)
+        /// The node is killed, and a bit of what it stores is another when it comes back.
+        case flipBit(node: Int, inLog: Bool, choice: UInt64, down: Duration)
         case stepClock(node: Int, milliseconds: Int)
         case freezeClock(node: Int, for: Duration)
         /// A node that has never run is started.
@@ -71,6 +73,7 @@ package struct Step: Equatable, Sendable {
         case .failSync: .failedSync
         case .fillDisk: .fullDisk
         case .slowDisk: .slowDisk
+        case .flipBit: .bitFlip
         case .stepClock: .clockStep
         case .freezeClock: .clockFreeze
         case .join: .join
@@ -144,6 +147,8 @@ package struct Script: Equatable, Sendable {
         case .failedSync: add(.failSync(node: node, down: milliseconds(10...6_000)))
         case .fullDisk: add(.fillDisk(node: node, freeBytes: Int.random(in: 0...2_000, using: &random), for: milliseconds(100...6_000)))
         case .slowDisk: add(.slowDisk(node: node, for: milliseconds(500...5_000)))
+        case .bitFlip:
+            add(.flipBit(node: node, inLog: random.next() % 3 == 0, choice: random.next(), down: milliseconds(10...2_000)))
         case .clockStep: add(.stepClock(node: node, milliseconds: Int.random(in: -5_000...5_000, using: &random)))
         case .clockFreeze: add(.freezeClock(node: node, for: milliseconds(100...10_000)))
         case .join: add(.join)

@@ -118,6 +118,23 @@ extension SimulatedDisk {
         self.rot(name) { $0[offset] ^= 1 << UInt8(bit) }
     }
 
+    /// Flips one bit of one file, that `choice` falls on.
+    ///
+    /// - Returns: false where all files are empty.
+    package func flipBit(choice: UInt64) -> Bool {
+        let sizes = self.state.withLock { state in state.names.mapValues { state.inodes[$0].current.count } }.sorted { $0.key < $1.key }
+        let total = sizes.reduce(0) { $0 + $1.value }
+        guard total > 0 else { return false }
+        var offset = Int(choice / 8 % UInt64(total))
+        let file = sizes.first { size in
+            if offset < size.value { return true }
+            offset -= size.value
+            return false
+        }
+        self.flip(bit: Int(choice % 8), ofByte: offset, in: file!.key)
+        return true
+    }
+
     /// From now on other faults.
     package func plan(_ faults: DiskFaults) { self.state.withLock { $0.faults = faults } }
 

@@ -42,6 +42,10 @@ final class SimulatedNode {
     private var snapshot: (disk: SimulatedDisk, contents: MemoryBase.Contents, provisional: [Provisional])?
     /// Its disk has been exchanged for an earlier copy.
     private(set) var wasRestored = false
+    /// A bit of what it had stored became another.
+    private(set) var hasRotted = false
+    /// The next start puts a damaged log aside.
+    var dropsDamagedLog = false
     /// Under which id it last ran, and what it had seen at the end, durably or not.
     private var last: (replica: ReplicaID, seen: Seen)?
 
@@ -109,7 +113,7 @@ final class SimulatedNode {
             index: index, clock: other.clock, configuration: other.configuration, settings: other.settings, peers: peers, clients: other.clients)
         self.disk = other.disk.copy()
         self.contents = other.replica == nil ? other.contents : other.base.contents
-        self.provisional = other.provisional
+        (self.provisional, self.hasRotted) = (other.provisional, other.hasRotted)
     }
 
     func moment(at now: Instant) -> Replica.Moment { Replica.Moment(now: now, wall: self.clock.wall(at: now)) }
@@ -126,7 +130,8 @@ final class SimulatedNode {
         }
         let configuration = self.peers
         let (store, report) = try Store.open(
-            disk: self.disk, base: self.base, configuration: self.configuration, founds: !configuration.awaitsOthers, using: &random)
+            disk: self.disk, base: self.base, configuration: self.configuration, dropsDamagedLog: self.dropsDamagedLog,
+            founds: !configuration.awaitsOthers, using: &random)
         if report.tornBytes > 0 { self.tornTails += 1 }
         let replica = Replica(
             store: store, configuration: self.settings, randomSeed: random.next(), startedAt: now, surroundings: { Surroundings() })
@@ -172,9 +177,11 @@ final class SimulatedNode {
     private func exchange(_ disk: SimulatedDisk, _ contents: MemoryBase.Contents, _ provisional: [Provisional]) {
         (self.disk, self.contents, self.provisional) = (disk, contents, provisional)
         self.makeRoom()
-        // Positions begin anew: those of earlier answers say nothing any more.
-        for index in self.acknowledged.indices { self.acknowledged[index].position = nil }
+        self.forgetPositions()
     }
+
+    /// Positions begin anew: those of earlier answers say nothing any more.
+    func forgetPositions() { for index in self.acknowledged.indices { self.acknowledged[index].position = nil } }
 
     /// Its id, and what it has seen; while it is down those of its last moment. Nil before its first start.
     var known: (replica: ReplicaID, seen: Seen)? { self.replica.map { ($0.store.identity.replica, $0.store.seen) } ?? self.last }
@@ -188,6 +195,29 @@ final class SimulatedNode {
         self.kill()
         self.wasRestored = true
         self.exchange(snapshot.disk.copy(), snapshot.contents, snapshot.provisional)
+    }
+
+    /// Changes a bit of the log, wherever it falls.
+    ///
+    /// - Returns: nil where there is no log; otherwise empty, as any write that was in it may be lost.
+    func flipBitInLog(choice: UInt64) -> [Dot]? {
+        guard self.disk.flipBit(choice: choice) else { return nil }
+        self.hasRotted = true
+        return []
+    }
+
+    /// Changes a bit of the header or value of an entry in the base.
+    ///
+    /// - Returns: nil where there is no entry; otherwise the write that is lost.
+    func flipBitInBase(choice: UInt64) -> [Dot]? {
+        guard !self.contents.entries.isEmpty else { return nil }
+        var random = SplitMix64(seed: choice)
+        let index = Int.random(in: 0..<self.contents.entries.count, using: &random)
+        let dot = self.contents.entries[index].dot
+        let bit = Int.random(in: 0..<self.contents.entries[index].value.count * 8, using: &random)
+        self.contents.entries[index].value[bit / 8] ^= 1 << UInt8(bit % 8)
+        self.hasRotted = true
+        return dot.map { [$0] } ?? []
     }
 
     /// Acknowledged writes that a lost disk may have taken.

@@ -48,6 +48,8 @@ extension Step.Action {
         case .failSync(let node, let down): "the next sync of node \(node) fails, and it is back \(down) after that"
         case .fillDisk(let node, let freeBytes, let duration): "the disk of node \(node) has \(freeBytes) bytes left for \(duration)"
         case .slowDisk(let node, let duration): "the disk of node \(node) is slow for \(duration)"
+        case .flipBit(let node, let inLog, _, let down):
+            "node \(node) is killed, a bit of its \(inLog ? "log" : "entries in the base") is another, and it is back after \(down)"
         case .stepClock(let node, let milliseconds): "the clock of node \(node) steps by \(milliseconds) ms"
         case .freezeClock(let node, let duration): "the clock of node \(node) stands still for \(duration)"
         case .appear(let node): "node \(node) is started, empty"

@@ -159,7 +159,7 @@ extension World {
     func note(_ write: SimulatedNode.Provisional, of node: SimulatedNode) throws {
         self.counts[.oneContentPerDot] += 1
         self.counts[.stampsIncrease] += 1
-        if node.wasRestored, !self.isKnown(write.dot, besides: node) { self.ledger.forget(from: write.dot, unless: write.version) }
+        if node.wasRestored || node.hasRotted, !self.isKnown(write.dot, besides: node) { self.ledger.forget(from: write.dot, unless: write.version) }
         try self.ledger.note(write.dot, write.version, by: node.index)
         if self.ledger.isRefused(write.number) {
             throw Violation(.refusedStayAway, "node \(node.index) has made \(write.dot) durable, which was answered with an error")

@@ -37,9 +37,9 @@ extension World {
 
     /// Whether another node holds everything, serves, and goes on doing so. Operators never take the last one away: what is not there any more,
     /// nobody can give to the others.
-    private func canSpare(_ node: SimulatedNode) -> Bool {
+    func canSpare(_ node: SimulatedNode) -> Bool {
         self.members.contains { other in
-            guard other !== node, !other.isLeaving, let replica = other.replica, replica.isServing else { return false }
+            guard other !== node, !other.isLeaving, let replica = other.replica, replica.isServing, !replica.store.hasDamage else { return false }
             let id = replica.store.identity.replica
             return !self.members.contains { $0.replica?.roster?[id].map { $0.status != .active } ?? false }
         }
@@ -132,12 +132,12 @@ extension World {
     }
 
     /// With a disk goes what is on no other: what its node has written, and what that had of nodes whose disks are gone.
-    private func excuseUnreplicated(of node: SimulatedNode) {
+    func excuseUnreplicated(of node: SimulatedNode, where isLost: (SimulatedNode.Acknowledged) -> Bool = { _ in true }) {
         let others = self.nodes.filter { $0 !== node && $0.replica != nil }
         for origin in self.nodes {
             let isThere = origin !== node && !origin.isRetired
             _ = origin.excuse { write in
-                !(isThere && write.position != nil) && !others.contains { $0.hasDurably(write) }
+                isLost(write) && !(isThere && write.position != nil) && !others.contains { $0.hasDurably(write) }
             }
         }
     }

@@ -38,6 +38,7 @@ extension World {
         case .slowDisk(let index, let duration):
             self.counts[.slowDisk] += 1
             self.member(index).slowUntil = self.now + duration
+        case .flipBit(let index, let inLog, let choice, let down): try self.flipBit(self.member(index), inLog: inLog, choice: choice, down: down)
         case .stepClock(let index, let milliseconds):
             self.counts[.clockStep] += 1
             self.member(index).clock.step(milliseconds: milliseconds)
@@ -94,14 +95,36 @@ extension World {
         do throws(StoreError) {
             try node.start(at: self.now, using: &self.identities)
         } catch {
+            if case .damagedLog = error, node.hasRotted { return try self.startWithoutLog(node) }
             guard error.isDiskFull else { throw error }
             return self.plan(.restart(node: node.index), in: .seconds(1))
         }
         self.counts[.restarts] += node.incarnation > 1 ? 1 : 0
+        self.counts[.lostEntries] += node.replica!.store.counters.damagedEntries
         self.counts[.tornLogs] += node.tornTails - torn
         for write in node.takeRecovered() { try self.note(write, of: node) }
         try self.turn(node) { _ in }
         try self.check(node)
+    }
+
+    // MARK: Rot
+
+    private func flipBit(_ node: SimulatedNode, inLog: Bool, choice: UInt64, down: Duration) throws {
+        guard node.replica != nil, self.canSpare(node) else { return }
+        try self.crash(node, .kill, down: down)
+        guard let lost = inLog ? node.flipBitInLog(choice: choice) : node.flipBitInBase(choice: choice) else { return }
+        self.counts[.bitFlip] += 1
+        self.excuseUnreplicated(of: node) { lost.isEmpty || lost.contains($0.dot) }
+    }
+
+    /// An operator reads that synced bytes of the log are damaged, and has the node go on with what can be read (I7a).
+    private func startWithoutLog(_ node: SimulatedNode) throws {
+        self.counts[.damagedLogs] += 1
+        self.excuseUnreplicated(of: node)
+        node.forgetPositions()
+        node.dropsDamagedLog = true
+        defer { node.dropsDamagedLog = false }
+        try self.start(node)
     }
 
     // MARK: Threads

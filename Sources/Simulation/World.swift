@@ -85,7 +85,8 @@ package final class World {
         (store.logCapBytes, store.durability) = (self.plan.logCapBytes, self.plan.durability)
         var peers = PeerConfiguration()
         (peers.name, peers.advertised, peers.expected) = (try name ?? MemberName("node\(index)"), try Self.address(of: index), expected)
-        peers.seeds = try (0..<self.plan.nodes).map { try Self.address(of: $0) }
+        // Of those that join each other too: by then the founders may be gone.
+        peers.seeds = try (0..<(expected > 0 ? self.plan.nodes : self.plan.allNodes)).map { try Self.address(of: $0) }
         let clock = NodeClock(self.plan, using: &self.clocks)
         var settings = ReplicaConfiguration()
         settings.bootstrapBytesPerSecond = self.plan.bootstrapBytesPerSecond

@@ -74,6 +74,7 @@ package struct WorldPlan: Equatable, Sendable {
         {
             self[fault] = some(range, oneIn: 5)
         }
+        self[.bitFlip] = some(1...4, oneIn: 2)
         // More of these: most removals find the history over, or nobody there to be told, by the time that the member's absence is noticed, and
         // half of the copies never meet what they are a copy of.
         self[.copy] = some(1...1, oneIn: 2)

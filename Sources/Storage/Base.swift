@@ -41,7 +41,7 @@ package struct BaseEntry {
     package var isIntact: Bool { self.record?.isIntact(token: self.token) ?? false }
 
     /// The same for an entry that a walk has met: of its key nobody has said what it should be, and the checksum covers it by its token alone.
-    func isIntact(under digestKey: DigestKey) -> Bool { self.isIntact && digestKey.token(of: self.key) == self.token }
+    package func isIntact(under digestKey: DigestKey) -> Bool { self.isIntact && digestKey.token(of: self.key) == self.token }
 }
 
 /// A snapshot of a base, used by one thread. Views that it gives are valid until `renew` or `reset`.
@@ -76,6 +76,8 @@ package protocol BaseWriter: AnyObject {
     ///
     /// - Returns: false, with nothing stored, where its place is not behind all others.
     func append(_ record: RecordView, token: Token) throws(StoreError) -> Bool
+    /// Takes a key's entry out. The last `seek` must have been for that key, and have found it.
+    func remove(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError)
     /// Makes the transaction durable: entries, and the checkpoint where one is given. After a failure nothing of it is visible.
     func commit(_ checkpoint: Checkpoint?) throws(StoreError)
     /// The same with some control values beside the entries; the checkpoint's position stays, and so do all other values.

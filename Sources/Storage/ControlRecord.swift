@@ -12,6 +12,8 @@ package enum ControlKey: UInt8, CaseIterable, Sendable {
     case start = 4
     /// The replica id that the store has taken, and the one that it had before.
     case replica = 5
+    /// What was lost to damage here and has not come back: `DamageMarks`.
+    case damage = 6
     /// How far a bootstrap has got. The base has it with the entries that it counts; the log only ends it.
     case bootstrap = 10
 }

@@ -6,6 +6,8 @@ package struct DrainJob: Sendable {
     package let table: Table
     /// State as of the log position at which the table was frozen.
     package let checkpoint: Checkpoint
+    /// Where what is not intact counts for nothing.
+    var hidden = DamageMarks()
     /// Where the drain counts the entries it has stored, for pacing.
     package let progress: DrainProgress
 }
@@ -153,11 +155,11 @@ package struct Drain {
     private mutating func store(_ slot: Table.Slot) throws(StoreError) {
         let record = slot.record!.view
         let stored = try self.writer.seek(slot.token, key: record.key)
-        let old = stored?.record
+        let old = stored.flatMap { self.job.hidden.isEmpty || !self.job.hidden.isLost($0, under: self.digestKey) ? $0.record : nil }
         if slot.fold != .this { self.adjust(record, at: slot.token, below: slot.fold == .below ? old : nil) }
         // A transaction before a crash has stored it. One that has rotted since is stored again.
         if let stored, let old, old.isSameVersion(as: record), stored.isIntact { return }
-        let isNew = old == nil
+        let isNew = stored == nil
         try self.writer.put(record, token: slot.token)
         self.transaction!.stored(record, isNew: isNew)
     }

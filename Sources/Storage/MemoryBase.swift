@@ -1,5 +1,6 @@
 import Digests
 import Synchronization
+import Versioning
 
 /// A base in memory: a sorted array of entries. For the simulator and for tests, where a crash is "a copy of what was committed".
 package final class MemoryBase: Base {
@@ -10,6 +11,13 @@ package final class MemoryBase: Base {
         package var value: [UInt8]
 
         package init(token: Token, key: [UInt8], value: [UInt8]) { (self.token, self.key, self.value) = (token, key, value) }
+
+        /// The write that it is; nil where the bytes form no record.
+        package var dot: Dot? {
+            self.key.span.bytes.withUnsafeBytes { key in
+                self.value.span.bytes.withUnsafeBytes { RecordView(key: key, value: $0)?.dot }
+            }
+        }
 
         static func precedes(_ left: Entry, _ token: Token, _ key: UnsafeRawBufferPointer) -> Bool {
             left.token != token ? left.token < token : left.key.lexicographicallyPrecedes(key)
@@ -156,6 +164,12 @@ package final class MemoryBase: Base {
                 self.staged!.entries.insert(Entry(token: token, key: Array(record.key), value: Array(record.value)), at: index)
             }
             self.lender.takeBack()
+        }
+
+        func remove(_ token: Token, key: UnsafeRawBufferPointer) {
+            let (index, isPresent) = self.staged!.place(token, key)
+            precondition(isPresent, "nothing to remove at \(token)")
+            self.staged!.entries.remove(at: index)
         }
 
         func append(_ record: RecordView, token: Token) -> Bool {

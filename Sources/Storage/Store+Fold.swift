@@ -61,9 +61,15 @@ extension Store {
     private func foldEntry(at index: Int) throws(StoreError) {
         let slot = self.live[index]
         let view = slot.record!.view
-        if slot.fold == .below, let old = try self.findInBase(slot.token, key: view.key)?.record { self.unfold(old, at: slot.token) }
+        if slot.fold == .below, let old = try self.countedInBase(slot.token, key: view.key) { self.unfold(old, at: slot.token) }
         self.include(view, at: slot.token)
         self.live.setFold(.this, at: index)
+    }
+
+    /// What the digest may contain of a key that the base has.
+    private func countedInBase(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> RecordView? {
+        guard let entry = try self.findInBase(token, key: key), !self.isLost(entry) else { return nil }
+        return entry.record
     }
 
     private func include(_ record: RecordView, at token: Token) {
@@ -97,7 +103,7 @@ extension Store {
             let key = slot.record!.view.key
             if let lower = below?.find(slot.token, key: key)?.record?.view {
                 self.include(lower, at: slot.token)
-            } else if let lower = try self.findInBase(slot.token, key: key)?.record {
+            } else if let lower = try self.countedInBase(slot.token, key: key) {
                 self.include(lower, at: slot.token)
             }
         }
@@ -147,10 +153,24 @@ extension Store {
         let key = self.identity.digestKey
         try self.scan(range) { entry in
             if let record = entry.record { digest.add(record.fingerprint(under: key)) }
-            if !entry.isIntact(under: key) { damaged += 1 }
+            if !entry.isIntact(under: key) {
+                damaged += 1
+                self.foundRotten(entry.token, key: entry.key)
+            }
             return true
         }
         return (digest, damaged)
+    }
+
+    /// Makes the digest of a leaf what a scan says. Where rot has changed what a digest was made of, no difference tells.
+    func recountLeaf(containing token: Token) throws(StoreError) {
+        let range = self.tree.leaf(containing: token).range
+        let counted = try self.count(range).digest
+        let known = self.tree.leaf(containing: token).digest
+        guard counted != known else { return }
+        let missing = Int(Int64(bitPattern: counted.entries &- known.entries))
+        self.tree.apply(sum: counted.sum &- known.sum, entries: missing, at: token)
+        self.liveKeys += missing  // As if none of them had been a tombstone: nobody knows.
     }
 
     /// Makes the tree's leaves more as entries come, reading about `budget` entries at a time.

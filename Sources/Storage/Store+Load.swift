@@ -67,6 +67,7 @@ extension Store {
             if let token, entry.token == token, let key, !key.precedes(entry.key) { return true }
             guard let record = entry.record, entry.isIntact(under: digestKey) else {
                 portion.hasDamage = true
+                self.foundRotten(entry.token, key: entry.key)
                 return false
             }
             let count = RecordLayout.frameByteCount + record.key.count + record.value.count
@@ -82,7 +83,6 @@ extension Store {
             portion.token = entry.token
             return true
         }
-        if portion.hasDamage { self.counters.damagedReads += 1 }
         return portion
     }
 

@@ -24,8 +24,11 @@ extension Store {
     }
 
     /// Merges a version that a peer has sent and `RecordView.received` has checked: the greater one wins (I1, I8).
+    ///
+    /// Where something was lost, only a session brings versions: what a push brings may be older than what was there, and is seen once all has been
+    /// compared (I23).
     package func merge(_ record: RecordView, token: Token, _ source: Source, at now: Instant) throws(StoreError) -> Merged {
-        if case .push = source, self.seen.covers(record.dot) { return .known }
+        if case .push = source, self.seen.covers(record.dot) || self.damage.contains(token) { return .known }
         let wins = try self.wins(record, at: token)
         guard wins || source == .push else { return .known }
         var flags = FrameFlags.none
@@ -172,7 +175,4 @@ extension Store {
         }
         return digest
     }
-
-    /// Entries were found whose checksum does not fit.
-    package var hasDamage: Bool { self.counters.damagedEntries > 0 || self.counters.damagedReads > 0 }
 }

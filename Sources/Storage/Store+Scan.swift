@@ -18,7 +18,8 @@ package struct ScannedEntry {
 extension Store {
     /// Visits the newest version of every key of a token range, in token order, until `body` returns false.
     ///
-    /// A merge of live table, frozen table and base, the first of them winning where several have a key. Nothing may be put meanwhile.
+    /// A merge of live table, frozen table and base, the first of them winning where several have a key. Nothing may be put meanwhile. What was lost to
+    /// damage is not shown.
     package func scan(_ range: ClosedRange<Token>, _ body: (ScannedEntry) throws(StoreError) -> Bool) throws(StoreError) {
         try self.reader.open()
         var upper = TableCursor(self.live, range)
@@ -36,11 +37,13 @@ extension Store {
             var entry: ScannedEntry?
             if let found = lower, Place(token: found.token, key: found.key) == least {
                 entry = ScannedEntry(token: found.token, key: found.key, record: found.record, isFromBase: true, position: 0)
+                if self.isLost(found) { entry = nil }
                 lower = try self.reader.advance()
             }
             if let slot = middle.take(least) { entry = ScannedEntry(slot) }
             if let slot = upper.take(least) { entry = ScannedEntry(slot) }
-            guard try body(entry!) else { return }
+            // Nothing where the entry is one that was lost.
+            if let entry { guard try body(entry) else { return } }
         }
     }
 }

@@ -23,9 +23,16 @@ package final class Store {
     package private(set) var seenRevision: UInt64 = 0
     /// The greatest stamp time in log and base.
     package internal(set) var greatestStamp: UInt64
-    var control: [ControlKey: [UInt8]] { didSet { self.isJoining = self.control[.joining] == [1] } }
+    var control: [ControlKey: [UInt8]] { didSet { self.readControl() } }
     /// The store belongs to a node that has not got yet what its cluster held when it joined. Asked many times a tick.
-    package private(set) var isJoining: Bool
+    package private(set) var isJoining = false
+    /// What was lost to damage and has not come back.
+    package private(set) var damage = DamageMarks()
+    var hidden = DamageMarks()
+    /// Entries of the base that are to leave it.
+    var rotten: [RottenEntry] = []
+    /// What makes their loss durable.
+    var rottenBehind: LogPosition?
 
     var tail: LogTail
     package internal(set) var live = Table()
@@ -94,13 +101,21 @@ package final class Store {
         (self.configuration, self.base, self.reader) = (configuration, base, reader)
         (self.identity, self.seen) = (recovered.checkpoint.identity, recovered.checkpoint.seen)
         (self.greatestStamp, self.control) = (recovered.checkpoint.greatestStamp, recovered.checkpoint.control)
-        self.isJoining = recovered.checkpoint.control[.joining] == [1]
         self.tail = LogTail(head: recovered.head, segmentBytes: configuration.segmentBytes, saltSeed: saltSeed)
         (self.synced, self.written, self.drainedPosition) = (recovered.head, recovered.head, recovered.drainedPosition)
         (self.live, self.tree, self.liveKeys) = (recovered.table, recovered.scan.tree, recovered.scan.liveKeys)
         self.pacing = Pacing(configuration: configuration)
-        self.counters = StoreCounters(damagedEntries: recovered.scan.damagedEntries)
+        self.counters = StoreCounters(damagedEntries: recovered.scan.rotten.count)
         (self.logIndex, self.segments) = (recovered.logIndex, Deque(recovered.segments))
+        self.readControl()
+        self.foundRotten(atStart: recovered.scan.rotten)
+    }
+
+    /// Keeps what is asked for often in the form in which it is asked for.
+    private func readControl() {
+        self.isJoining = self.control[.joining] == [1]
+        self.damage = self.control[.damage].flatMap(DamageMarks.init(controlValue:)) ?? DamageMarks()
+        self.hide()
     }
 
     // MARK: Positions
@@ -131,7 +146,7 @@ package final class Store {
         case nothing
         /// The newest version; it may be a tombstone. An answer that shows it depends on `position`.
         case record(RecordView, position: LogPosition, layer: Layer)
-        /// The stored version does not have its checksum.
+        /// What was stored does not have its checksum, or was lost for that reason.
         case damaged
     }
 
@@ -141,9 +156,12 @@ package final class Store {
         if let slot = self.frozen?.table.find(token, key: key) {
             return .record(slot.record!.view, position: slot.position, layer: .frozen)
         }
-        guard let entry = try self.findInBase(token, key: key) else { return .nothing }
-        guard entry.isIntact, let record = entry.record else {
+        let entry = try self.findInBase(token, key: key)
+        if entry == nil, !self.damage.contains(token) { return .nothing }
+        guard let entry, entry.isIntact, let record = entry.record else {
+            if self.hidden.contains(token), !self.damage.contains(token) { return .nothing }  // Given up.
             self.counters.damagedReads += 1
+            if entry != nil { self.foundRotten(token, key: key) }
             return .damaged
         }
         return .record(record, position: 0, layer: .base)
@@ -172,6 +190,7 @@ package final class Store {
         RecordLayout.encode(header, key: key, token: token, payloadByteCount: payloadByteCount, into: bytes, fill: fill)
         let position = self.tail.openPosition
         self.insert(Table.Slot(token: token, record: RecordPointer(address: bytes.baseAddress!), position: position, fold: .below), chunk, header)
+        if self.hasDamage { self.unmark(token, key: key) }
         if self.oldestPut == nil { self.oldestPut = now }
         self.pacing.admitted(recordBytes: byteCount)
         self.counters.recordsApplied += 1
@@ -200,6 +219,7 @@ package final class Store {
         while self.undo.count > mark.undoCount { try self.undoNewest() }
         self.tail.rollBack(to: mark.tail)
         self.releaseEmptyTable()
+        self.markRottenAgain()
     }
 
     /// Undone records keep their bytes in the table: a table with nothing else in it would count as full, and never be frozen.
@@ -268,7 +288,7 @@ package final class Store {
         let progress = DrainProgress()
         self.frozen!.progress = progress
         self.pacing.drainStarted(entries: frozen.table.count, at: now)
-        return DrainJob(table: frozen.table, checkpoint: frozen.checkpoint, progress: progress)
+        return DrainJob(table: frozen.table, checkpoint: frozen.checkpoint, hidden: self.hidden, progress: progress)
     }
 
     /// Everything before `position` is in the file.
@@ -301,6 +321,7 @@ package final class Store {
         self.tail.cut(back: origin)
         self.unindexed.removeAll { $0.position >= origin }
         self.releaseEmptyTable()
+        self.markRottenAgain()
         self.counters.failedAppends += 1
     }
 
@@ -396,9 +417,9 @@ package struct StoreConfiguration: Equatable, Sendable {
 
 /// Events since the start, for INFO.
 package struct StoreCounters: Equatable, Sendable {
-    /// Entries whose checksum did not fit in the scan at start.
+    /// Entries that were found not to be what was written, most of them by the scan at the start.
     package var damagedEntries: Int
-    /// Lookups that met a bad checksum since.
+    /// Lookups that were for one of them, or for what was lost with one.
     package var damagedReads = 0
     package var recordsApplied = 0
     package var failedAppends = 0

@@ -10,6 +10,8 @@ package enum StoreError: Error, Equatable, Sendable {
     case foreign(reason: String)
     /// The log lost bytes that it had reported as synced.
     case damagedLog(LogDamage)
+    /// More entries are not what was written than a node deals with.
+    case damagedBase(entries: Int)
     /// A record, checkpoint or header does not read as what was written.
     case damagedCheckpoint(reason: String)
     /// Another process has the folder open.
@@ -24,6 +26,7 @@ extension StoreError: CustomStringConvertible {
         case .baseFull(let operation): "LMDB \(operation): no space left on the device"
         case .foreign(let reason): reason
         case .damagedLog(let damage): damage.description
+        case .damagedBase(let entries): "more than \(entries) entries are damaged; an empty data folder gets everything from the other members"
         case .damagedCheckpoint(let reason): "checkpoint in LMDB is damaged: \(reason)"
         case .inUse(let folder): "data folder \(folder) is in use by another process"
         }
@@ -36,7 +39,7 @@ extension StoreError {
         switch self {
         case .disk(let error): error.isFull
         case .baseFull: true
-        case .base, .foreign, .damagedLog, .damagedCheckpoint, .inUse: false
+        case .base, .foreign, .damagedLog, .damagedBase, .damagedCheckpoint, .inUse: false
         }
     }
 }

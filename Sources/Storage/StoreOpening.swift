@@ -53,7 +53,7 @@ extension Store {
 
         let reader = try base.makeReader()
         let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey)
-        (report.entries, report.damagedEntries) = (scan.tree.root.entries, scan.damagedEntries)
+        (report.entries, report.damagedEntries) = (scan.tree.root.entries, scan.rotten.count)
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
         let recovered = RecoveredStore(
             checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, table: replay.table, scan: scan,
@@ -200,7 +200,8 @@ private struct Replay {
 struct BaseScan {
     private(set) var tree: DigestTree
     private(set) var liveKeys = 0
-    private(set) var damagedEntries = 0
+    /// Entries that are not what was written.
+    private(set) var rotten: [(token: Token, key: [UInt8])] = []
     private(set) var greatestStamp: UInt64 = 0
 
     init(_ base: any Base, _ reader: any BaseReader, _ key: DigestKey) throws(StoreError) {
@@ -208,20 +209,20 @@ struct BaseScan {
         try reader.open()
         var next = try reader.seek(Token(rawValue: 0))
         while let entry = next {
-            self.count(entry, key)
+            try self.count(entry, key)
             next = try reader.advance()
         }
         reader.reset()
     }
 
-    /// A damaged entry counts by its header as it stands, so that overwriting it takes out what was counted in.
-    private mutating func count(_ entry: BaseEntry, _ key: DigestKey) {
-        let isIntact = entry.isIntact(under: key)
-        if !isIntact { self.damagedEntries += 1 }
-        guard let record = entry.record else { return }
+    private mutating func count(_ entry: BaseEntry, _ key: DigestKey) throws(StoreError) {
+        guard let record = entry.record, entry.isIntact(under: key) else {
+            guard self.rotten.count < Store.maximumRotten else { throw .damagedBase(entries: self.rotten.count) }
+            return self.rotten.append((entry.token, Array(entry.key)))
+        }
         self.tree.add(record.fingerprint(under: key), at: entry.token)
         if !record.isTombstone { self.liveKeys += 1 }
-        if isIntact { self.greatestStamp = max(self.greatestStamp, record.stampTime) }
+        self.greatestStamp = max(self.greatestStamp, record.stampTime)
     }
 }
 

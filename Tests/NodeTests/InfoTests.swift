@@ -109,7 +109,7 @@ import Testing
         #expect(text.contains("\(world.store.identity.replica)") && text.contains("1 of 10000") && text.contains("damage      none known"))
     }
 
-    @Test(arguments: [("COMMAND", 6), ("CONFIG", 4), ("CLIENT", 8), ("HEARSAY", 11)])
+    @Test(arguments: [("COMMAND", 6), ("CONFIG", 4), ("CLIENT", 8), ("HEARSAY", 12)])
     func `HELP names each subcommand and what it does`(container: String, count: Int) throws {
         let client = try ReplicaWorld().connect()
         guard case .array(let lines) = try client.send(container, "HELP").reply else {

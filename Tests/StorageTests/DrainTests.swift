@@ -137,7 +137,7 @@ import Testing
         let victim = try #require(contents.entries.firstIndex { $0.value.count > RecordLayout.minimumHeaderByteCount })
         contents.entries[victim].value[RecordLayout.minimumHeaderByteCount] ^= 1
         let rotten = MemoryBase(contents)
-        #expect(try self.scan(rotten).damagedEntries == 1)
+        #expect(try self.scan(rotten).rotten.count == 1)
         (drain, _) = self.makeDrain(self.makeTable(round: 1), into: rotten, pages: 1)
         let (adjustments, commits, _) = try self.finish(&drain)
         #expect(commits == 2 && rotten.contents.entries == base.contents.entries)

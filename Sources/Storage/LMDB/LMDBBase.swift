@@ -220,6 +220,13 @@ private final class LMDBWriter: BaseWriter {
         if record.isTombstone { try self.transaction!.put(self.dotKey.bytes(record.dot), entryKey, in: self.base.tombstones) }
     }
 
+    func remove(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) {
+        precondition(self.isOnKey, "nothing to remove at \(token)")
+        try self.cursor!.remove()
+        self.isOnKey = false
+        if let tombstone { try self.transaction!.remove(self.dotKey.bytes(tombstone), from: self.base.tombstones) }
+    }
+
     func append(_ record: RecordView, token: Token) throws(StoreError) -> Bool {
         let entryKey = self.key.bytes(token, record.key)
         guard try self.cursor!.append(entryKey, record.value) else { return false }

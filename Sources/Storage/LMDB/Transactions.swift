@@ -99,6 +99,9 @@ struct WriteCursor: ~Copyable {
         return value.bytes
     }
 
+    /// Removes what the cursor stands on.
+    func remove() throws(StoreError) { try self.environment.check(mdb_cursor_del(self.handle, 0), "delete") }
+
     /// Stores a value behind all others, without a search.
     ///
     /// - Returns: false where the key is not greater than all others.

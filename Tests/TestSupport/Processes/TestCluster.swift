@@ -72,6 +72,12 @@ package final class TestCluster {
         try self.nodes[index].kill9()
     }
 
+    /// Lets a node end by itself: what it holds is in LMDB's file then.
+    package func stop(_ index: Int) throws {
+        self.clients[index] = nil
+        _ = try self.nodes[index].terminate()
+    }
+
     package func restart(_ index: Int) throws {
         self.clients[index] = nil
         try self.nodes[index].restart()
