@@ -85,14 +85,14 @@ extension FuzzTarget {
 
     private static func sessions() -> [(String, SessionMessage)] {
         let (nodes, root) = (NodeList(depth: 12, indexes: [0, 5, 300]), Digest(entries: 9, sum: 1 << 100))
-        let stamps = nodes.indexes.map { Stamp(time: $0, replica: ReplicaID(high: 1, low: $0)) }
+        let stamps = nodes.map { Stamp(time: $0, replica: ReplicaID(high: 1, low: $0)) }
         var tally = Tally()
         (tally.ranges, tally.onlyHere, tally.onlyThere, tally.inBoth) = (1, 200, 30_000, 4)
         return [
             ("open", .open(SessionOpening(purpose: .repair, width: .short, leafBits: 16, root: root, seen: Self.seen))),
             ("accept", .accept(SessionAcceptance(leafBits: 12, root: root, seen: nil))), ("refuse", .refuse(.crossed)),
             ("compare", .compare(Comparison(parents: nodes, childDepth: 13, sums: Array(0..<30)))),
-            ("leaves", .leaves(LeafList(leaves: nodes, counts: [1, 0, 300], entries: Array(0..<12)))),
+            ("leaves", .leaves(LeafList(leaves: nodes, counts: PackedNumbers([1, 0, 300]), entries: Array(0..<12)))),
             ("want-all", .wantAll(nodes)), ("want", .want(nodes)), ("stamps", .stamps(StampList(places: nodes, stamps: stamps))),
             ("records", .records([1, 2, 3])), ("headers", .headers([4, 5])), ("end-turn", .endTurn(isFinal: true)),
             ("root", .root(SessionRoot(digest: root, seen: Self.seen, tally: tally))), ("acknowledge", .acknowledge(units: 64)),
