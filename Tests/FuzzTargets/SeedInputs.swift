@@ -15,13 +15,15 @@ package struct SeedInput {
 
 extension FuzzTarget {
     package func seedInputs() throws -> [SeedInput] {
-        switch self {
-        case .resp: Self.requests + Self.replies
-        case .peerFrames: try Self.messages().map { SeedInput(name: $0, bytes: Self.frame($1)) }
-        case .handshake: try Self.conversations() + Self.encodings()
-        case .logRecords: try StoredSeeds.logs()
-        case .lmdbRecords: try StoredSeeds.items()
-        }
+        let inputs =
+            switch self {
+            case .resp: Self.requests + Self.replies
+            case .peerFrames: try Self.messages().map { SeedInput(name: $0, bytes: Self.frame($1)) }
+            case .handshake: try Self.conversations() + Self.encodings()
+            case .logRecords: try StoredSeeds.logs()
+            case .lmdbRecords: try StoredSeeds.items()
+            }
+        return try inputs + self.denseInputs(byteCount: Self.keptByteCount)
     }
 }
 
@@ -51,7 +53,7 @@ extension FuzzTarget {
 // MARK: Frames
 
 extension FuzzTarget {
-    private static func frame(_ message: PeerMessage) -> [UInt8] {
+    static func frame(_ message: PeerMessage) -> [UInt8] {
         var bytes: [UInt8] = []
         PeerWire.append(message, to: &bytes)
         return bytes
