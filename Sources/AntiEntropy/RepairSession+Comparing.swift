@@ -14,12 +14,12 @@ extension RepairSession {
         let depth = comparison.childDepth
         let isFirst = comparison.parents.depth == 0
         guard depth <= self.leafDepth, depth > comparison.parents.depth, comparison.childrenPerParent <= (isFirst ? 256 : 16),
-            comparison.sums.count == comparison.parents.indexes.count * comparison.childrenPerParent * self.width.sumByteCount
+            comparison.sums.count == comparison.parents.count * comparison.childrenPerParent * self.width.sumByteCount
         else { return .malformed }
-        if self.turn.showNodes.isEmpty { self.turn.showNodes.depth = depth }
+        if self.turn.showNodes.isEmpty { self.turn.showNodes = NodeList(depth: depth) }
         guard self.turn.showNodes.depth == depth else { return .outOfOrder }
         var offset = 0
-        for parent in comparison.parents.indexes {
+        for parent in comparison.parents {
             for index in DigestNode(depth: comparison.parents.depth, index: parent).indexes(atDepth: depth) {
                 let theirs = comparison.sums.number(at: offset, byteCount: self.width.sumByteCount)
                 offset += self.width.sumByteCount
@@ -33,11 +33,11 @@ extension RepairSession {
 
     private mutating func descend(_ node: DigestNode, _ own: Digest, _ theirs: UInt128) {
         if own.entries == 0 {
-            self.turn.askAll(node)
+            self.turn.askNodes.append(node)
         } else if theirs == 0 {
             self.give(node, entries: own.entries)
-        } else if self.turn.showNodes.indexes.count < Self.maximumPlaces {
-            self.turn.showNodes.indexes.append(node.index)
+        } else if self.turn.showNodes.count < Self.maximumPlaces {
+            self.turn.showNodes.append(node.index)
         } else {
             self.turn.wasCut = true
         }
@@ -50,29 +50,45 @@ extension RepairSession {
         self.turn.giveNodes.append(node)
     }
 
-    /// An entry as a list of leaves names it.
+    /// An entry of ours as a list of leaves names it.
     private struct Listed {
         let place: UInt64
         let fingerprint: UInt128
         let stamp: Stamp
     }
 
-    mutating func compareLeaves<Reader: EntryReader>(_ list: LeafList, _ reader: Reader) throws(Reader.Failure) -> SessionFault? {
-        let entryByteCount = self.width.entryByteCount
-        guard list.counts.count == list.leaves.indexes.count, list.counts.allSatisfy({ $0 >= 0 }),
-            list.counts.reduce(0, { $0 &+ $1 }) * entryByteCount == list.entries.count
-        else {
-            return .malformed
-        }
-        var offset = 0
-        for (leaf, count) in zip(list.leaves.indexes, list.counts) {
-            let node = DigestNode(depth: self.leafDepth, index: leaf)
-            var theirs: [(place: UInt64, fingerprint: UInt128)] = []
-            theirs.reserveCapacity(count)
-            for _ in 0..<count {
-                theirs.append(self.listed(list.entries, at: offset, in: node))
-                offset += entryByteCount
+    /// The entries that the peer has listed of one leaf, each read from the message when it is looked at: an array of them would take five times
+    /// the message.
+    private struct TheirEntries: RandomAccessCollection {
+        let bytes: [UInt8]
+        let start: Int
+        let count: Int
+        let width: DigestWidth
+        let leaf: UInt64
+
+        var startIndex: Int { 0 }
+        var endIndex: Int { self.count }
+
+        subscript(index: Int) -> (place: UInt64, fingerprint: UInt128) {
+            let offset = self.start + index * self.width.entryByteCount
+            switch self.width {
+            case .short:
+                let rest = UInt64(truncatingIfNeeded: self.bytes.number(at: offset, byteCount: 3))
+                return (self.leaf << 24 | rest, self.bytes.number(at: offset + 3, byteCount: 3))
+            case .full:
+                let place = UInt64(truncatingIfNeeded: self.bytes.number(at: offset, byteCount: 8))
+                return (place, self.bytes.number(at: offset + 8, byteCount: 16))
             }
+        }
+    }
+
+    mutating func compareLeaves<Reader: EntryReader>(_ list: LeafList, _ reader: Reader) throws(Reader.Failure) -> SessionFault? {
+        guard self.addsUp(list) else { return .malformed }
+        var start = 0
+        for (leaf, count) in zip(list.leaves, list.counts) {
+            let node = DigestNode(depth: self.leafDepth, index: leaf)
+            let theirs = TheirEntries(bytes: list.entries, start: start, count: Int(count), width: self.width, leaf: leaf)
+            start += theirs.count * self.width.entryByteCount
             guard theirs.allSatisfy({ self.isPlace($0.place, in: node) }), zip(theirs, theirs.dropFirst()).allSatisfy({ $0.place <= $1.place }) else {
                 return .malformed
             }
@@ -81,18 +97,18 @@ extension RepairSession {
         return nil
     }
 
-    private func isPlace(_ place: UInt64, in node: DigestNode) -> Bool {
-        place >> UInt64(self.placeDepth - node.depth) == node.index
+    /// Whether there is a count for each leaf, and there are as many entries as all counts together.
+    private func addsUp(_ list: LeafList) -> Bool {
+        var rest = UInt64(list.entries.count)
+        for count in list.counts {
+            guard count <= rest / UInt64(self.width.entryByteCount) else { return false }
+            rest -= count * UInt64(self.width.entryByteCount)
+        }
+        return rest == 0 && list.counts.count == list.leaves.count
     }
 
-    private func listed(_ bytes: [UInt8], at offset: Int, in node: DigestNode) -> (place: UInt64, fingerprint: UInt128) {
-        switch self.width {
-        case .short:
-            let rest = UInt64(truncatingIfNeeded: bytes.number(at: offset, byteCount: 3))
-            return (node.index << 24 | rest, bytes.number(at: offset + 3, byteCount: 3))
-        case .full:
-            return (UInt64(truncatingIfNeeded: bytes.number(at: offset, byteCount: 8)), bytes.number(at: offset + 8, byteCount: 16))
-        }
+    private func isPlace(_ place: UInt64, in node: DigestNode) -> Bool {
+        place >> UInt64(self.placeDepth - node.depth) == node.index
     }
 
     private func own<Reader: EntryReader>(_ node: DigestNode, _ reader: Reader) throws(Reader.Failure) -> [Listed] {
@@ -109,7 +125,7 @@ extension RepairSession {
 
     /// Merges two lists in the order of places. Several entries at one place are told apart by their fingerprints; what is then left over on
     /// both sides may be different keys, so both cross and merging sorts it out.
-    private mutating func compare(_ own: [Listed], _ theirs: [(place: UInt64, fingerprint: UInt128)]) {
+    private mutating func compare(_ own: [Listed], _ theirs: TheirEntries) {
         var (i, j) = (0, 0)
         let before = self.tally.entries
         while i < own.count || j < theirs.count {
@@ -136,19 +152,19 @@ extension RepairSession {
             return
         }
         if self.purpose == .repair, isAlone, self.width == .short {
-            self.turn.stampPlaces.append(place)
+            self.turn.stampPlaces.append(self.place(place))
             self.turn.stamps.append(own[0].stamp)
             return
         }
         if !own.isEmpty { self.turn.givePlaces.append(self.place(place)) }
-        if theirs > 0 { self.turn.wantPlaces.append(place) }
+        if theirs > 0 { self.turn.wantPlaces.append(self.place(place)) }
     }
 
     private func place(_ index: UInt64) -> DigestNode { DigestNode(depth: self.placeDepth, index: index) }
 
     /// The greater version crosses; where that cannot be told, both do.
     mutating func compareStamps<Reader: EntryReader>(_ list: StampList, _ reader: Reader) throws(Reader.Failure) {
-        for (index, theirs) in zip(list.places.indexes, list.stamps) {
+        for (index, theirs) in zip(list.places, list.stamps) {
             let place = DigestNode(depth: list.places.depth, index: index)
             var own: [Stamp] = []
             try reader.visit(place.tokens) { entry in
@@ -157,7 +173,7 @@ extension RepairSession {
             }
             let isDecided = own.count == 1 && own[0] != theirs
             if !own.isEmpty, !isDecided || own[0] > theirs { self.turn.givePlaces.append(place) }
-            if !isDecided || own[0] < theirs { self.turn.wantPlaces.append(index) }
+            if !isDecided || own[0] < theirs { self.turn.wantPlaces.append(place) }
         }
     }
 }

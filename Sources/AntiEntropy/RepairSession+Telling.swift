@@ -12,35 +12,25 @@ extension RepairSession {
 
     mutating func nextOfTurn<Reader: EntryReader>(_ reader: Reader) throws(Reader.Failure) -> SessionMessage? {
         if let message = self.nextQuestion() { return message }
-        if self.turn.shown < self.turn.showNodes.indexes.count { return try self.nextShown(reader) }
+        if !self.turn.hasShown { return try self.nextShown(reader) }
         return try self.nextGiven(reader)
     }
 
     /// What we lack, and which versions we have.
     private mutating func nextQuestion() -> SessionMessage? {
-        if !self.turn.askNodes.isEmpty {
+        if let nodes = self.turn.askNodes.removeFirst(Self.messagePlaces) {
             self.turn.hasAsked = true
-            var list = self.turn.askNodes[0]
-            if list.indexes.count > Self.messagePlaces {
-                self.turn.askNodes[0].indexes.removeFirst(Self.messagePlaces)
-                list.indexes = Array(list.indexes.prefix(Self.messagePlaces))
-            } else {
-                self.turn.askNodes.removeFirst()
-            }
-            return .wantAll(list)
+            return .wantAll(nodes)
         }
-        if self.turn.wanted < self.turn.wantPlaces.count {
+        if let places = self.turn.wantPlaces.removeFirst(Self.messagePlaces) {
             self.turn.hasAsked = true
-            let part = self.turn.wantPlaces[self.turn.wanted...].prefix(Self.messagePlaces)
-            self.turn.wanted += part.count
-            return .want(NodeList(depth: self.placeDepth, indexes: Array(part)))
+            return .want(places)
         }
-        if self.turn.stamped < self.turn.stamps.count {
+        if let places = self.turn.stampPlaces.removeFirst(Self.messagePlaces) {
             self.turn.hasAsked = true
-            let range = self.turn.stamped..<min(self.turn.stamped + Self.messagePlaces, self.turn.stamps.count)
-            self.turn.stamped = range.upperBound
-            let places = NodeList(depth: self.placeDepth, indexes: Array(self.turn.stampPlaces[range]))
-            return .stamps(StampList(places: places, stamps: Array(self.turn.stamps[range])))
+            let stamps = self.turn.stamps[self.turn.stamped..<self.turn.stamped + places.count]
+            self.turn.stamped = stamps.endIndex
+            return .stamps(StampList(places: places, stamps: Array(stamps)))
         }
         return nil
     }
@@ -54,7 +44,7 @@ extension RepairSession {
             self.turn.childDepth = self.childDepth(below: depth)
         }
         let childDepth = self.turn.childDepth
-        let parents = self.turn.showNodes.indexes[self.turn.shown...].prefix(max(1, Self.messageEntries >> (childDepth - depth)))
+        let parents = self.turn.showNodes.next(max(1, Self.messageEntries >> (childDepth - depth)), &self.turn.shown)
         var sums: [UInt8] = []
         for parent in parents {
             for index in DigestNode(depth: depth, index: parent).indexes(atDepth: childDepth) {
@@ -62,16 +52,15 @@ extension RepairSession {
                 sums.append(digest.sum, byteCount: self.width.sumByteCount)
             }
         }
-        self.turn.shown += parents.count
-        return .compare(Comparison(parents: NodeList(depth: depth, indexes: Array(parents)), childDepth: childDepth, sums: sums))
+        return .compare(Comparison(parents: parents, childDepth: childDepth, sums: sums))
     }
 
     private mutating func nextLeaves<Reader: EntryReader>(_ reader: Reader) throws(Reader.Failure) -> SessionMessage {
         let depth = self.turn.showNodes.depth
-        var list = LeafList(leaves: NodeList(depth: depth), counts: [], entries: [])
+        var list = LeafList(leaves: NodeList(depth: depth), counts: PackedNumbers(), entries: [])
         var entries = 0
-        while self.turn.shown < self.turn.showNodes.indexes.count, entries < Self.messageEntries {
-            let leaf = DigestNode(depth: depth, index: self.turn.showNodes.indexes[self.turn.shown])
+        while entries < Self.messageEntries, let index = self.turn.showNodes.next(&self.turn.shown) {
+            let leaf = DigestNode(depth: depth, index: index)
             var count = 0
             let width = self.width
             try reader.visit(leaf.tokens) { entry in
@@ -86,10 +75,9 @@ extension RepairSession {
                 count += 1
                 return true
             }
-            list.leaves.indexes.append(leaf.index)
-            list.counts.append(count)
+            list.leaves.append(index)
+            list.counts.append(UInt64(count))
             entries += count + 1
-            self.turn.shown += 1
         }
         return .leaves(list)
     }

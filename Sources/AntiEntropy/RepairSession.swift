@@ -149,7 +149,7 @@ package struct RepairSession: Sendable {
             self.turn.mustAccept = true
             self.phase = .listening
             // An empty side asks for everything: nothing that follows in this turn tells it more.
-            if try reader.digest(of: .root).entries == 0, opening.root.entries > 0 { self.turn.askAll(.root) }
+            if try reader.digest(of: .root).entries == 0, opening.root.entries > 0 { self.turn.askNodes.append(.root) }
             return []
         case (.listening, .accept(let acceptance)) where self.role == .opener && self.leafDepth == 0:
             guard self.agree(on: acceptance.leafBits, reader) else { return self.end(.malformed) }
@@ -199,7 +199,7 @@ package struct RepairSession: Sendable {
             guard list.leaves.depth == self.leafDepth else { return .malformed }
             return try self.compareLeaves(list, reader)
         case .wantAll(let nodes):
-            for index in nodes.indexes {
+            for index in nodes {
                 let node = DigestNode(depth: nodes.depth, index: index)
                 self.give(node, entries: try reader.digest(of: node).entries)
             }
@@ -269,7 +269,7 @@ package struct RepairSession: Sendable {
             self.phase = .speaking
             let root = try reader.digest(of: .root)
             let depth = min(Self.firstDepth, max(1, reader.leafBits))
-            if root.entries == 0 { self.turn.askAll(.root) } else { self.turn.show(NodeList(depth: 0, indexes: [0]), childDepth: depth) }
+            if root.entries == 0 { self.turn.askNodes.append(.root) } else { self.turn.show(NodeList(depth: 0, indexes: [0]), childDepth: depth) }
             return (.open(SessionOpening(purpose: self.purpose, width: self.width, leafBits: reader.leafBits, root: root, seen: seen)), [])
         case .speaking:
             if self.turn.mustAccept {

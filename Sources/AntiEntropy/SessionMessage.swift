@@ -1,7 +1,7 @@
 import Digests
 import Versioning
 
-/// What the two sides of a repair session say to each other. Lists are in ascending order; the encoder relies on it, the decoder checks it.
+/// What the two sides of a repair session say to each other. Lists are in ascending order; the decoder checks it.
 package enum SessionMessage: Equatable, Sendable {
     /// Begins a session. The first turn of its sender follows.
     case open(SessionOpening)
@@ -114,26 +114,15 @@ package struct Comparison: Equatable, Sendable {
     package var childrenPerParent: Int { 1 << (self.childDepth - self.parents.depth) }
 }
 
-/// Nodes of one depth.
-package struct NodeList: Equatable, Sendable {
-    package var depth: Int
-    /// Strictly ascending, each below 2^depth.
-    package var indexes: [UInt64]
-
-    package init(depth: Int, indexes: [UInt64] = []) { (self.depth, self.indexes) = (depth, indexes) }
-
-    package var isEmpty: Bool { self.indexes.isEmpty }
-}
-
 /// The entries of some leaves.
 package struct LeafList: Equatable, Sendable {
     package var leaves: NodeList
     /// How many entries each leaf has.
-    package var counts: [Int]
+    package var counts: PackedNumbers
     /// For each leaf its entries in token order. Short: the 24 bits of the token behind the leaf's, the low 24 of the fingerprint. Full: both whole.
     package var entries: [UInt8]
 
-    package init(leaves: NodeList, counts: [Int], entries: [UInt8]) {
+    package init(leaves: NodeList, counts: PackedNumbers, entries: [UInt8]) {
         (self.leaves, self.counts, self.entries) = (leaves, counts, entries)
     }
 }

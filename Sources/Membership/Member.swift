@@ -39,10 +39,10 @@ extension MemberName: CustomStringConvertible {
 package struct Member: Equatable, Sendable {
     package let replica: ReplicaID
     package let name: MemberName
-    /// Where it can be dialled; nil where nobody can, and it dials itself.
-    package let address: PeerAddress?
     /// The start at which it said so: of two descriptions of a member that of the later start counts.
     package let start: Start
+    /// Where it can be dialled; nil where nobody can, and it dials itself.
+    package let address: PeerAddress?
 
     package init(replica: ReplicaID, name: MemberName, address: PeerAddress?, start: Start) {
         (self.replica, self.name, self.address, self.start) = (replica, name, address, start)

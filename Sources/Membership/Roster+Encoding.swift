@@ -8,6 +8,9 @@ import Basics
 ///
 /// It is injective: equal rosters have equal bytes, and the decoder accepts no others.
 extension Roster {
+    /// Of an entry with a name of one letter, without address and predecessor.
+    private static let entryByteCount = 35 + 1 + 8 + 1
+
     package func encode(into bytes: inout [UInt8]) {
         bytes.append(bigEndian: UInt16(self.entries.count))  // At most `maximumEntries`.
         for entry in self.entries {
@@ -46,7 +49,8 @@ extension Roster {
     private static func takeEntries(_ rest: inout Slice<UnsafeRawBufferPointer>) throws(MalformedMembership) -> [Entry] {
         let count = Int(try rest.take(UInt16.self))
         guard count <= Self.maximumEntries else { throw .tooManyMembers(count: count, limit: Self.maximumEntries) }
-        var (entries, names, active) = ([Entry](), Set<MemberName>(), 0)
+        var (entries, active) = ([Entry](), 0)
+        entries.reserveCapacity(min(count, rest.count / Self.entryByteCount))
         for _ in 0..<count {
             let member = try Member(taking: &rest)
             if let last = entries.last, member.replica <= last.member.replica { throw .misplacedReplica(member.replica) }
@@ -57,11 +61,19 @@ extension Roster {
             guard flag <= 1 else { throw .status }
             let predecessor = flag == 1 ? try rest.takeReplica() : nil
             let entry = Entry(member, status: status, admitted: admitted, predecessor: predecessor)
-            if entry.hasName, !names.insert(member.name).inserted { throw .repeatedName(member.name) }
             if status == .active { active += 1 } else if member.address != nil { throw .status }
             guard active <= Self.maximumMembers else { throw .tooManyMembers(count: active, limit: Self.maximumMembers) }
             entries.append(entry)
         }
+        if let name = Self.repeatedName(entries) { throw .repeatedName(name) }
         return entries
+    }
+
+    /// A name that two entries have. Of a roster that a peer has sent no second copy of the names is made to find out.
+    private static func repeatedName(_ entries: [Entry]) -> MemberName? {
+        let named = entries.indices.lazy.filter { entries[$0].hasName }.map { UInt16($0) }  // At most `maximumEntries`.
+        let sorted = named.sorted { entries[Int($0)].member.name < entries[Int($1)].member.name }
+        let pair = zip(sorted, sorted.dropFirst()).first { entries[Int($0)].member.name == entries[Int($1)].member.name }
+        return pair.map { entries[Int($1)].member.name }
     }
 }

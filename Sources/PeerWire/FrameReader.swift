@@ -3,13 +3,12 @@
 /// - Bound: no more is held than has come of one message, and that is at most `maximumMessageBytes`.
 package struct FrameReader: Sendable {
     package var maximumMessageBytes: Int
-    /// What has come of a message in parts.
-    private var parts: [UInt8] = []
+    private var parts = MessageParts()
 
     package init(maximumMessageBytes: Int = PeerWire.maximumMessageBytes) { self.maximumMessageBytes = maximumMessageBytes }
 
     /// The memory that is held, in bytes.
-    package var heldBytes: Int { self.parts.capacity }
+    package var heldBytes: Int { self.parts.heldBytes }
 
     /// Takes the message at the front of `bytes`.
     ///
@@ -28,8 +27,8 @@ package struct FrameReader: Sendable {
             return (nil, end)
         case .lastPart:
             try self.take(body)
-            defer { self.parts = [] }
-            return (try self.parts.span.bytes.withUnsafeBytes { bytes throws(PeerWireError) in try PeerWire.read(bytes) }, end)
+            let message = self.parts.takeAll()
+            return (try message.span.bytes.withUnsafeBytes { bytes throws(PeerWireError) in try PeerWire.read(bytes) }, end)
         default:
             guard self.parts.isEmpty else { throw .misplacedPart }
             return (try PeerWire.read(body), end)
@@ -41,6 +40,45 @@ package struct FrameReader: Sendable {
         guard self.parts.count + body.count - 1 <= self.maximumMessageBytes else {
             throw .messageTooLong(limitBytes: self.maximumMessageBytes)
         }
-        self.parts.append(contentsOf: body.dropFirst())
+        self.parts.append(UnsafeRawBufferPointer(rebasing: body.dropFirst()))
+    }
+}
+
+/// What has come of a message in parts, in pieces of `pieceBytes`: one array that grew by doubling would take three times the message whenever
+/// it moves.
+private struct MessageParts: Sendable {
+    private static let pieceBytes = PeerWire.maximumFrameBytes
+
+    /// All but the last are full.
+    private var pieces: [[UInt8]] = []
+    private(set) var count = 0
+
+    var isEmpty: Bool { self.count == 0 }
+
+    var heldBytes: Int { self.pieces.reduce(0) { $0 + $1.capacity } }
+
+    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            if self.pieces.last?.count ?? Self.pieceBytes == Self.pieceBytes { self.pieces.append([]) }
+            let last = self.pieces.count - 1
+            let part = rest.prefix(Self.pieceBytes - self.pieces[last].count)
+            let needed = self.pieces[last].count + part.count
+            if needed > self.pieces[last].capacity {
+                self.pieces[last].reserveCapacity(max(needed, min(2 * self.pieces[last].capacity, Self.pieceBytes)))
+            }
+            self.pieces[last].append(contentsOf: part)
+            rest = rest.dropFirst(part.count)
+        }
+        self.count += bytes.count
+    }
+
+    /// The whole message, of which nothing is held any more.
+    mutating func takeAll() -> [UInt8] {
+        defer { self = MessageParts() }
+        var message: [UInt8] = []
+        message.reserveCapacity(self.count)
+        for piece in self.pieces { message += piece }
+        return message
     }
 }

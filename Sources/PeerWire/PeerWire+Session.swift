@@ -3,8 +3,7 @@ import Basics
 import Digests
 import Versioning
 
-/// The messages of a repair session. A list of nodes is their depth, their number, the first index, and what each of the others is greater than
-/// the one before, less one, in seven bits a byte: a byte or two for each of the nodes that differ.
+/// The messages of a repair session. A list of nodes is their depth, their number, and `NodeList.gaps`.
 extension PeerWire {
     static func type(of message: SessionMessage) -> FrameType {
         switch message {
@@ -43,7 +42,7 @@ extension PeerWire {
             bytes.append(contentsOf: comparison.sums)
         case .leaves(let list):
             bytes.append(list.leaves)
-            for count in list.counts { bytes.append(variable: UInt64(count)) }
+            bytes.append(contentsOf: list.counts.bytes)
             bytes.append(contentsOf: list.entries)
         case .wantAll(let nodes), .want(let nodes): bytes.append(nodes)
         case .stamps(let list):
@@ -56,11 +55,11 @@ extension PeerWire {
         case .endTurn(let isFinal): bytes.append(UInt8(isFinal ? 1 : 0))
         case .root(let root):
             bytes.append(root.digest)
-            for count in [root.tally.ranges, root.tally.onlyHere, root.tally.onlyThere, root.tally.inBoth] { bytes.append(variable: UInt64(count)) }
+            for count in [root.tally.ranges, root.tally.onlyHere, root.tally.onlyThere, root.tally.inBoth] { bytes.append(packed: UInt64(count)) }
             bytes.append(root.seen)
         case .acknowledge(let units): bytes.append(UInt16(units))
         case .abort(let fault): bytes.append(fault.rawValue)
-        case .found(let entries): bytes.append(variable: UInt64(entries))
+        case .found(let entries): bytes.append(packed: UInt64(entries))
         }
     }
 
@@ -76,8 +75,7 @@ extension PeerWire {
             return .compare(Comparison(parents: parents, childDepth: Int(try reader.number(UInt8.self)), sums: reader.rest()))
         case .sessionLeaves:
             let leaves = try reader.nodes()
-            var counts: [Int] = []
-            for _ in leaves.indexes { counts.append(try reader.count()) }
+            let counts = try reader.packed(leaves.count) { $0 <= PeerWire.maximumCount }
             return .leaves(LeafList(leaves: leaves, counts: counts, entries: reader.rest()))
         case .sessionWantAll: return .wantAll(try reader.lastNodes())
         case .sessionWant: return .want(try reader.lastNodes())
@@ -110,10 +108,13 @@ extension PeerWire {
         return SessionOpening(purpose: purpose, width: width, leafBits: leafBits, root: try reader.digest(), seen: try reader.optionalSeen())
     }
 
+    private static let stampByteCount = 8 + 16
+
     private static func readStamps(_ reader: inout WireReader) throws(PeerWireError) -> StampList {
         let places = try reader.nodes()
         var stamps: [Stamp] = []
-        for _ in places.indexes { stamps.append(Stamp(time: try reader.number(UInt64.self), replica: try reader.replica())) }
+        stamps.reserveCapacity(min(places.count, reader.remaining / Self.stampByteCount))
+        for _ in places { stamps.append(Stamp(time: try reader.number(UInt64.self), replica: try reader.replica())) }
         try reader.end()
         return StampList(places: places, stamps: stamps)
     }

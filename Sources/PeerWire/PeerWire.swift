@@ -20,6 +20,8 @@ package enum PeerWire {
     /// Each side's first frames on a link between members: hello and introduction.
     package static let greetingFrames = 2
     static let magic = Array("HEARSAYP".utf8)
+    /// Of things of which a message gives the number only.
+    static let maximumCount = UInt64(Int32.max)
 
     /// Appends a message's frame or frames.
     package static func append(_ message: PeerMessage, to bytes: inout [UInt8]) {

@@ -12,7 +12,7 @@ struct WireReader {
     init(_ bytes: UnsafeRawBufferPointer, type: UInt8) { (self.bytes, self.type) = (bytes, type) }
 
     var malformed: PeerWireError { .malformed(type: self.type) }
-    private var remaining: Int { self.bytes.count - self.offset }
+    var remaining: Int { self.bytes.count - self.offset }
 
     mutating func number<Number: FixedWidthInteger & BitwiseCopyable>(_: Number.Type) throws(PeerWireError) -> Number {
         let size = MemoryLayout<Number>.size
@@ -94,29 +94,36 @@ struct WireReader {
     /// A number of things that there can be in memory.
     mutating func count() throws(PeerWireError) -> Int {
         let value = try self.variable()
-        guard value <= UInt64(Int32.max) else { throw self.malformed }
+        guard value <= PeerWire.maximumCount else { throw self.malformed }
         return Int(value)
+    }
+
+    /// So many numbers, each of which passes a check, as they lie there: in a small message there are many.
+    mutating func packed(_ count: Int, check: (UInt64) -> Bool) throws(PeerWireError) -> PackedNumbers {
+        let start = self.offset
+        for _ in 0..<count {
+            guard check(try self.variable()) else { throw self.malformed }
+        }
+        return PackedNumbers(checked: Array(self.bytes[start..<self.offset]), count: count)
     }
 
     mutating func nodes() throws(PeerWireError) -> NodeList {
         let depth = Int(try self.number(UInt8.self))
         let count = Int(try self.number(UInt16.self))
-        // Each index takes a byte at least, so no more is made room for than has come.
-        guard depth <= DigestNode.maximumDepth, count <= self.remaining else { throw self.malformed }
-        var list = NodeList(depth: depth)
-        list.indexes.reserveCapacity(count)
-        for _ in 0..<count {
-            var index = try self.variable()
-            if let last = list.indexes.last {
-                let (sum, overflow) = last.addingReportingOverflow(index)
+        guard depth <= DigestNode.maximumDepth else { throw self.malformed }
+        var last: UInt64?
+        let gaps = try self.packed(count) { gap in
+            var index = gap
+            if let last {
+                let (sum, overflow) = last.addingReportingOverflow(gap)
                 let (next, carry) = sum.addingReportingOverflow(1)
-                guard !overflow, !carry else { throw self.malformed }
+                guard !overflow, !carry else { return false }
                 index = next
             }
-            guard depth == DigestNode.maximumDepth || index >> UInt64(depth) == 0 else { throw self.malformed }
-            list.indexes.append(index)
+            last = index
+            return depth == DigestNode.maximumDepth || index >> UInt64(depth) == 0
         }
-        return list
+        return NodeList(depth: depth, checkedGaps: gaps, last: last)
     }
 
     mutating func lastNodes() throws(PeerWireError) -> NodeList {
@@ -173,23 +180,9 @@ extension [UInt8] {
         seen?.encode(into: &self)
     }
 
-    mutating func append(variable number: UInt64) {
-        var rest = number
-        while rest >= 0x80 {
-            self.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        self.append(UInt8(rest))
-    }
-
     mutating func append(_ list: NodeList) {
         self.append(UInt8(list.depth))
-        self.append(UInt16(list.indexes.count))
-        var last: UInt64?
-        for index in list.indexes {
-            // Wrapping: a peer that lists nodes out of order makes us ask so, and must not make us trap.
-            self.append(variable: last.map { index &- $0 &- 1 } ?? index)
-            last = index
-        }
+        self.append(UInt16(list.count))
+        self.append(contentsOf: list.gaps.bytes)
     }
 }

@@ -1,34 +1,44 @@
-/// Where one argument lies, relative to the first byte of its command.
-///
-/// 32 bits reach all of a command: `CommandParser.Limits` caps commands well below 4 GiB.
-struct ArgumentRange: BitwiseCopyable {
-    let offset: UInt32
-    let count: UInt32
-
-    init(offset: Int, count: Int) {
-        (self.offset, self.count) = (UInt32(offset), UInt32(count))
-    }
-}
-
 /// The arguments of one command, its name first. Valid until the parser is called again or its bytes move, as each `Bytes` in it.
 ///
 /// - Invariant: what the parser hands out after `.command` holds at least one argument.
 package struct Arguments {
-    private let bytes: UnsafeRawBufferPointer
-    private let ranges: UnsafeBufferPointer<ArgumentRange>
+    private enum Places {
+        case ranges(ArgumentRanges)
+        /// Where each word of a line begins: it ends where the next one does.
+        case words(UnsafeBufferPointer<InlineLine.WordStart>)
+    }
 
-    init(bytes: UnsafeRawBufferPointer, ranges: UnsafeBufferPointer<ArgumentRange>) {
-        (self.bytes, self.ranges) = (bytes, ranges)
+    private let bytes: UnsafeRawBufferPointer
+    private let places: Places
+
+    init(bytes: UnsafeRawBufferPointer, ranges: ArgumentRanges) {
+        (self.bytes, self.places) = (bytes, .ranges(ranges))
+    }
+
+    /// The words of a line, which lie one behind the other without anything between them.
+    init(words: UnsafeRawBufferPointer, starts: UnsafeBufferPointer<InlineLine.WordStart>) {
+        (self.bytes, self.places) = (words, .words(starts))
     }
 
     /// The number of arguments, the command's name included.
-    package var count: Int { self.ranges.count }
+    package var count: Int {
+        switch self.places {
+        case .ranges(let ranges): ranges.count
+        case .words(let starts): starts.count
+        }
+    }
 
     package subscript(index: Int) -> Bytes {
-        precondition(index >= 0 && index < self.ranges.count, "argument \(index) of \(self.ranges.count)")
-        let range = self.ranges[index]
-        let start = Int(range.offset)
-        return Bytes(UnsafeRawBufferPointer(rebasing: self.bytes[start..<start + Int(range.count)]))
+        precondition(index >= 0 && index < self.count, "argument \(index) of \(self.count)")
+        switch self.places {
+        case .ranges(let ranges):
+            let range = ranges[index]
+            let start = Int(range.offset)
+            return Bytes(UnsafeRawBufferPointer(rebasing: self.bytes[start..<start + Int(range.count)]))
+        case .words(let starts):
+            let end = index + 1 < starts.count ? Int(starts[index + 1]) : self.bytes.count
+            return Bytes(UnsafeRawBufferPointer(rebasing: self.bytes[Int(starts[index])..<end]))
+        }
     }
 
     /// The arguments as owned bytes, for a command that has to wait, as between MULTI and EXEC.
@@ -56,7 +66,11 @@ package struct ArgumentsCopy: Sendable {
     /// Lends the arguments to `body` for the length of the call.
     package func withArguments<Result>(_ body: (Arguments) -> Result) -> Result {
         self.bytes.withUnsafeBytes { bytes in
-            self.ranges.withUnsafeBufferPointer { ranges in body(Arguments(bytes: bytes, ranges: ranges)) }
+            self.ranges.withUnsafeBufferPointer { ranges in
+                body(
+                    Arguments(
+                        bytes: bytes, ranges: ArgumentRanges(first: ranges, blocks: UnsafeBufferPointer(start: nil, count: 0), count: ranges.count)))
+            }
         }
     }
 }

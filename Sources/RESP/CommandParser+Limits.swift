@@ -6,6 +6,9 @@ extension CommandParser {
         /// The longest argument that any client may announce, in bytes (Redis's `proto-max-bulk-len`).
         package static let maximumDeclaredBulkBytes = 512 << 20
 
+        /// The longest line that any client may send, in bytes: where a word of it begins is kept in 16 bits.
+        package static let longestInlineBytes = 64 << 10
+
         /// The most arguments of a command, its name included.
         package var maximumArguments: Int
         /// The longest argument, in bytes.
@@ -24,7 +27,7 @@ extension CommandParser {
         /// After that, or where no password is asked for. `valueBytes` is the longest value that the node stores.
         package static func authenticated(valueBytes: Int = 16 << 20) -> Limits {
             Limits(
-                maximumArguments: 65_536, maximumBulkBytes: valueBytes, maximumCommandBytes: 64 << 20, maximumInlineBytes: 64 << 10,
+                maximumArguments: 65_536, maximumBulkBytes: valueBytes, maximumCommandBytes: 64 << 20, maximumInlineBytes: Self.longestInlineBytes,
                 skipsOversized: true)
         }
 
@@ -35,7 +38,7 @@ extension CommandParser {
             precondition((1...Self.maximumDeclaredArguments).contains(maximumArguments), "\(maximumArguments) arguments")
             precondition((1...Self.maximumDeclaredBulkBytes).contains(maximumBulkBytes), "\(maximumBulkBytes) bytes of an argument")
             precondition((1...(1 << 30)).contains(maximumCommandBytes), "\(maximumCommandBytes) bytes of a command")
-            precondition((1...(1 << 30)).contains(maximumInlineBytes), "\(maximumInlineBytes) bytes of a line")
+            precondition((1...Self.longestInlineBytes).contains(maximumInlineBytes), "\(maximumInlineBytes) bytes of a line")
             self.maximumArguments = maximumArguments
             self.maximumBulkBytes = maximumBulkBytes
             self.maximumCommandBytes = maximumCommandBytes

@@ -31,6 +31,12 @@ package struct CommandParser: ~Copyable {
         case failure(ProtocolError)
     }
 
+    /// A command to be handed out.
+    private enum Whole {
+        case array(UnsafeRawBufferPointer)
+        case line
+    }
+
     private enum Phase: UInt8 {
         case start, inlineLine
         case argumentCount, argumentMarker, argumentLength, argumentBytes, argumentEnd, argumentLineFeed
@@ -49,13 +55,13 @@ package struct CommandParser: ~Copyable {
     private var position = 0
     private var length = LengthLine()
     private var inline = InlineLine()
-    private var ranges = GrowableMemory<ArgumentRange>()
+    private var ranges = ArgumentTable()
     private var remainingArguments = 0
     private var remainingBytes = 0
     private var declaredBytes = 0
     private var excess: Excess?
     private var failure: ProtocolError?
-    private var whole: UnsafeRawBufferPointer?
+    private var whole: Whole?
 
     package init(limits: Limits) {
         self.limits = limits
@@ -63,10 +69,11 @@ package struct CommandParser: ~Copyable {
 
     /// The arguments of the command that the last call of `next(in:)` completed; none after any other outcome.
     package var arguments: Arguments {
-        guard let whole else {
-            return Arguments(bytes: UnsafeRawBufferPointer(start: nil, count: 0), ranges: UnsafeBufferPointer(start: nil, count: 0))
+        switch self.whole {
+        case .array(let bytes): Arguments(bytes: bytes, ranges: self.ranges.ranges)
+        case .line: self.inline.words
+        case nil: Arguments(words: UnsafeRawBufferPointer(start: nil, count: 0), starts: UnsafeBufferPointer(start: nil, count: 0))
         }
-        return Arguments(bytes: whole, ranges: self.ranges.elements)
     }
 
     /// Whether a command has begun that is not whole yet, its bytes being dropped or not.
@@ -113,7 +120,7 @@ package struct CommandParser: ~Copyable {
     }
 
     private mutating func begin(_ first: UInt8) -> Outcome? {
-        self.ranges.truncate(to: 0)
+        self.ranges.removeAll()
         (self.declaredBytes, self.excess) = (0, nil)
         if first == UInt8(ascii: "*") {
             self.position += 1
@@ -175,7 +182,7 @@ extension CommandParser {
             remaining -= 1
         }
         (self.position, self.remainingArguments, self.declaredBytes) = (position, remaining, declared)
-        if remaining == 0 { return self.finish(UnsafeRawBufferPointer(rebasing: bytes[self.consumedBytes..<position])) }
+        if remaining == 0 { return self.finish(.array(UnsafeRawBufferPointer(rebasing: bytes[self.consumedBytes..<position]))) }
         return position < bytes.count ? self.readArgumentMarker(bytes) : .needsMore
     }
 
@@ -242,7 +249,7 @@ extension CommandParser {
             self.phase = .argumentMarker
             return nil
         }
-        return self.finish(UnsafeRawBufferPointer(rebasing: bytes[self.consumedBytes..<self.position]))
+        return self.finish(.array(UnsafeRawBufferPointer(rebasing: bytes[self.consumedBytes..<self.position])))
     }
 
     /// From here to its end the command is only followed: what has been read of it is finished, too.
@@ -250,7 +257,7 @@ extension CommandParser {
         self.excess = self.excess ?? excess
     }
 
-    private mutating func finish(_ whole: UnsafeRawBufferPointer) -> Outcome {
+    private mutating func finish(_ whole: Whole) -> Outcome {
         self.phase = .start
         self.consumedBytes = self.position
         if let excess = self.excess {
@@ -266,7 +273,7 @@ extension CommandParser {
 
 extension CommandParser {
     private mutating func readInline(_ bytes: UnsafeRawBufferPointer) -> Outcome? {
-        let result = self.inline.read(bytes, at: &self.position, maximumBytes: self.limits.maximumInlineBytes, ranges: &self.ranges)
+        let result = self.inline.read(bytes, at: &self.position, maximumBytes: self.limits.maximumInlineBytes)
         switch result {
         case .needsMore:
             return nil
@@ -274,16 +281,16 @@ extension CommandParser {
             return self.fail(.tooBigInlineRequest)
         case .unbalancedQuotes:
             return self.fail(.unbalancedQuotes)
-        case .complete where self.ranges.count == 0:
+        case .complete where self.inline.words.count == 0:
             self.phase = .start  // An empty line.
             self.consumedBytes = self.position
             return nil
         case .complete:
-            let words = Arguments(bytes: self.inline.words, ranges: self.ranges.elements)
+            let words = self.inline.words
             if words[0].equalsIgnoringCase("POST") || words[0].equalsIgnoringCase("Host:") { return self.fail(.crossProtocol) }
             self.excess = self.inlineExcess(words)
             if self.excess != nil, !self.limits.skipsOversized { return self.fail(.tooBigInlineRequest) }
-            return self.finish(self.inline.words)
+            return self.finish(.line)
         }
     }
 

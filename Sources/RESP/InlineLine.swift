@@ -3,8 +3,10 @@
 /// Words end at a space, tab or CR. `"..."` knows `\xHH \n \r \t \b \a`, and `\` before any other byte stands for that byte; `'...'` knows
 /// only `\'`. A closing quote must be followed by white space or the end of the line.
 ///
-/// The words are unescaped into memory of this type's own, so what was read of a line need not be kept.
+/// The words are unescaped into memory of this type's own, one behind the other, so what was read of a line need not be kept.
 ///
+/// - Bound: a byte for each byte of a word and two for each word, of which the client has sent two bytes at least, and what growing by doubling
+///   takes besides: never more than twice the line and 64 KiB. A range of 8 bytes for each word would take three times that.
 /// - Note: Redis takes a line as a C string and ends it at a zero byte; here that byte is one like any other.
 struct InlineLine: ~Copyable {
     enum Result: Equatable {
@@ -20,55 +22,59 @@ struct InlineLine: ~Copyable {
         case singleQuoted, singleEscaped
     }
 
+    /// Where a word begins in the text; `CommandParser.Limits.longestInlineBytes` is what it reaches.
+    typealias WordStart = UInt16
+
     private static let retainedBytes = 1_024
 
     private var text = GrowableMemory<UInt8>()
+    private var starts = GrowableMemory<WordStart>()
     private var state = State.between
-    private var wordStart = 0
     private var lineBytes = 0
 
-    /// The words, unescaped, one after the other; `read` reported their ranges.
-    var words: UnsafeRawBufferPointer { UnsafeRawBufferPointer(self.text.elements) }
+    /// The words, unescaped. Valid until the next mutation of this value, and no longer than this value.
+    var words: Arguments { Arguments(words: UnsafeRawBufferPointer(self.text.elements), starts: self.starts.elements) }
 
-    var allocatedBytes: Int { self.text.allocatedBytes }
+    var allocatedBytes: Int { self.text.allocatedBytes + self.starts.allocatedBytes }
 
     mutating func begin() {
         self.text.truncate(to: 0)
-        (self.state, self.wordStart, self.lineBytes) = (.between, 0, 0)
+        self.starts.truncate(to: 0)
+        (self.state, self.lineBytes) = (.between, 0)
     }
 
     /// Between lines: gives back memory that only a long line needed.
     mutating func releaseMemory() {
         self.text.removeAll(retaining: Self.retainedBytes)
+        self.starts.removeAll(retaining: Self.retainedBytes / MemoryLayout<WordStart>.stride)
     }
 
-    /// Takes bytes from `position` on, up to the line feed or the end of `bytes`, and adds the range of each word that ends to `ranges`.
-    mutating func read(
-        _ bytes: UnsafeRawBufferPointer, at position: inout Int, maximumBytes: Int, ranges: inout GrowableMemory<ArgumentRange>
-    ) -> Result {
+    /// Takes bytes from `position` on, up to the line feed or the end of `bytes`.
+    mutating func read(_ bytes: UnsafeRawBufferPointer, at position: inout Int, maximumBytes: Int) -> Result {
         while position < bytes.count {
             let byte = bytes[position]
             position += 1
-            if byte == UInt8(ascii: "\n") { return self.endLine(&ranges) }
+            if byte == UInt8(ascii: "\n") { return self.endLine() }
             self.lineBytes += 1
             if self.lineBytes > maximumBytes { return .tooLong }
-            guard self.take(byte, &ranges) else { return .unbalancedQuotes }
+            guard self.take(byte) else { return .unbalancedQuotes }
         }
         return .needsMore
     }
 
     /// Takes one byte of the line; false if a closing quote is followed by more of the word.
-    private mutating func take(_ byte: UInt8, _ ranges: inout GrowableMemory<ArgumentRange>) -> Bool {
+    private mutating func take(_ byte: UInt8) -> Bool {
         switch self.state {
         case .between:
             guard !Self.isSpace(byte) else { return true }
-            self.wordStart = self.text.count
-            self.takeUnquoted(byte, &ranges)
+            // A word begins behind less than a line of words.
+            self.starts.append(WordStart(self.text.count))
+            self.takeUnquoted(byte)
         case .word:
-            self.takeUnquoted(byte, &ranges)
+            self.takeUnquoted(byte)
         case .afterQuote:
             guard Self.isSpace(byte) else { return false }
-            self.endWord(&ranges)
+            self.state = .between
         case .singleQuoted, .singleEscaped:
             self.takeSingleQuoted(byte)
         case .doubleQuoted, .escaped, .hexadecimalHigh, .hexadecimalLow:
@@ -77,10 +83,10 @@ struct InlineLine: ~Copyable {
         return true
     }
 
-    private mutating func takeUnquoted(_ byte: UInt8, _ ranges: inout GrowableMemory<ArgumentRange>) {
+    private mutating func takeUnquoted(_ byte: UInt8) {
         switch byte {
         case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"):
-            self.endWord(&ranges)
+            self.state = .between
         case UInt8(ascii: "\""):
             self.state = .doubleQuoted
         case UInt8(ascii: "'"):
@@ -142,17 +148,9 @@ struct InlineLine: ~Copyable {
         self.takeDoubleQuoted(next)
     }
 
-    private mutating func endWord(_ ranges: inout GrowableMemory<ArgumentRange>) {
-        ranges.append(ArgumentRange(offset: self.wordStart, count: self.text.count - self.wordStart))
-        self.state = .between
-    }
-
-    private mutating func endLine(_ ranges: inout GrowableMemory<ArgumentRange>) -> Result {
+    private func endLine() -> Result {
         switch self.state {
-        case .between:
-            return .complete
-        case .word, .afterQuote:
-            self.endWord(&ranges)
+        case .between, .word, .afterQuote:
             return .complete
         case .doubleQuoted, .escaped, .hexadecimalHigh, .hexadecimalLow, .singleQuoted, .singleEscaped:
             return .unbalancedQuotes

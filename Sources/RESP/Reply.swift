@@ -1,5 +1,5 @@
 /// A reply as a client reads it, in either version of the protocol.
-package indirect enum Reply: Equatable, Sendable {
+package enum Reply: Equatable, Sendable {
     package struct Pair: Equatable, Sendable {
         package let key: Reply
         package let value: Reply
@@ -9,6 +9,7 @@ package indirect enum Reply: Equatable, Sendable {
         }
     }
 
+    /// Text that is not UTF-8 has question marks for what is not ASCII.
     case simple(String)
     /// The whole text, its code included: `ERR syntax error`.
     case error(String)
@@ -16,10 +17,10 @@ package indirect enum Reply: Equatable, Sendable {
     case bulk([UInt8])
     /// The absent value and the absent array.
     case null
-    case array([Reply])
-    case map([Pair])
-    case set([Reply])
-    case push([Reply])
+    case array(Elements)
+    case map(Pairs)
+    case set(Elements)
+    case push(Elements)
     case double(Double)
     case boolean(Bool)
     /// A number of more than 64 bits, as its digits.

@@ -20,6 +20,9 @@ package enum SeenError: Error, Equatable, Sendable {
 ///
 /// It is injective: equal values have equal bytes, and the decoder accepts no others.
 extension Seen {
+    /// Of a replica without runs.
+    private static let entryByteCount = 16 + 8 + 1
+
     /// Appends the encoding: 2 bytes, 25 for each replica, 16 for each run.
     package func encode(into bytes: inout [UInt8]) {
         bytes.append(bigEndian: UInt16(self.entries.count))  // At most `maximumReplicas`.
@@ -35,12 +38,13 @@ extension Seen {
         }
     }
 
-    /// Reads what `encode` wrote, all of `bytes`; allocates no more than the bytes themselves justify.
+    /// Reads what `encode` wrote, all of `bytes`; makes room for what they hold, by the bytes that there are and never by a count alone.
     package init(decoding bytes: UnsafeRawBufferPointer) throws(SeenError) {
         var rest = bytes[...]
         let count = Int(try rest.take(UInt16.self))
         guard count <= Seen.maximumReplicas else { throw .tooManyReplicas(count: count, limit: Seen.maximumReplicas) }
         var entries: ContiguousArray<Entry> = []
+        entries.reserveCapacity(min(count, rest.count / Self.entryByteCount))
         for _ in 0..<count {
             let entry = try Entry(decoding: &rest)
             if let last = entries.last, entry.replica <= last.replica { throw .misplacedReplica(entry.replica) }
@@ -52,12 +56,15 @@ extension Seen {
 }
 
 extension Seen.Entry {
+    private static let runByteCount = 8 + 8
+
     fileprivate init(decoding rest: inout Slice<UnsafeRawBufferPointer>) throws(SeenError) {
         let replica = ReplicaID(high: try rest.take(UInt64.self), low: try rest.take(UInt64.self))
         let watermark = try rest.take(UInt64.self)
         let count = Int(try rest.take(UInt8.self))
         guard count <= Seen.maximumRunsPerReplica else { throw .tooManyRuns(count: count, limit: Seen.maximumRunsPerReplica) }
         var runs: [ClosedRange<UInt64>] = []
+        runs.reserveCapacity(min(count, rest.count / Self.runByteCount))
         var below = watermark
         for _ in 0..<count {
             let first = try rest.take(UInt64.self)

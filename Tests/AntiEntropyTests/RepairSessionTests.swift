@@ -213,23 +213,22 @@ enum Mutation {
             switch random.next() % 4 {
             case 0: comparison.childDepth = Int.random(in: 0...64, using: &random)
             case 1: comparison.sums.removeLast(min(comparison.sums.count, Int.random(in: 1...100, using: &random)))
-            case 2: comparison.parents.indexes = comparison.parents.indexes.map { $0 / 2 }
+            case 2: comparison.parents = NodeList(depth: comparison.parents.depth, indexes: comparison.parents.map { $0 / 2 })
             default: comparison.sums = comparison.sums.map { _ in UInt8.random(in: 0...255, using: &random) }
             }
             return .compare(comparison)
         case .found: return .found(entries: Int(truncatingIfNeeded: random.next()))
         case .leaves(var list):
             switch random.next() % 3 {
-            case 0: list.counts = list.counts.map { _ in Int.random(in: -3...30, using: &random) }
-            case 1: list.leaves.depth = Int.random(in: 0...64, using: &random)
+            case 0: list.counts = PackedNumbers(list.counts.map { _ in [.random(in: 0...30, using: &random), .max].randomElement(using: &random)! })
+            case 1: list.leaves = NodeList(depth: Int.random(in: 0...64, using: &random), indexes: list.leaves)
             default: list.entries = list.entries.map { _ in UInt8.random(in: 0...255, using: &random) }
             }
             return .leaves(list)
         case .want(let places): return .wantAll(places)
         case .wantAll: return .wantAll(NodeList(depth: 3, indexes: [0, 1, 7]))
         case .stamps(var list):
-            list.places.depth = Int.random(in: 0...40, using: &random)
-            list.places.indexes = [0]
+            list.places = NodeList(depth: Int.random(in: 0...40, using: &random), indexes: [0])
             return .stamps(list)
         case .endTurn(let isFinal): return .endTurn(isFinal: !isFinal)
         case .root, .records, .headers: return .acknowledge(units: Int.random(in: -1...100, using: &random))

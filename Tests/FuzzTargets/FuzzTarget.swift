@@ -30,10 +30,13 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         try input.withUnsafeBytes { try self.check($0) }
     }
 
-    /// For a program of libFuzzer's: ends the process where a property does not hold, so that the input is kept.
+    /// For a program of libFuzzer's: ends the process where a property does not hold, so that the input is kept. Before its first input it checks
+    /// those of which memory holds most.
     package func checkOrDie(_ start: UnsafePointer<UInt8>?, _ count: Int) {
-        HeapMeter.start()
         do {
+            if HeapMeter.start() {
+                for input in try self.denseInputs(byteCount: Self.greatestByteCount) { try self.check(input.bytes) }
+            }
             try self.check(UnsafeRawBufferPointer(start: start, count: count))
         } catch {
             fatalError("\(self.rawValue): \(error)")  // Not `precondition`, whose text optimised builds leave out.

@@ -18,10 +18,12 @@ package enum HeapMeter {
     nonisolated(unsafe) private static var peak = 0
 
     /// Begins to listen, where there is a sanitizer to listen to.
-    static func start() {
+    ///
+    /// - Returns: whether it has begun just now.
+    static func start() -> Bool {
         guard self.sizeOf == nil, let install = dlsym(nil, "__sanitizer_install_malloc_and_free_hooks"),
             let size = dlsym(nil, "__sanitizer_get_allocated_size")
-        else { return }
+        else { return false }
         self.sizeOf = unsafeBitCast(size, to: SizeOf.self)
         let code = unsafeBitCast(install, to: InstallHooks.self)(
             { _, count in
@@ -30,6 +32,7 @@ package enum HeapMeter {
             },
             { pointer in if let pointer { HeapMeter.current -= HeapMeter.sizeOf?(pointer) ?? 0 } })
         precondition(code > 0, "the sanitizer takes no more hooks")
+        return true
     }
 
     /// Runs `body`, which may hold twice its input and 64 KiB.

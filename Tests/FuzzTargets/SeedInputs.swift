@@ -15,13 +15,15 @@ package struct SeedInput {
 
 extension FuzzTarget {
     package func seedInputs() throws -> [SeedInput] {
-        switch self {
-        case .resp: Self.requests + Self.replies
-        case .peerFrames: try Self.messages().map { SeedInput(name: $0, bytes: Self.frame($1)) }
-        case .handshake: try Self.conversations() + Self.encodings()
-        case .logRecords: try StoredSeeds.logs()
-        case .lmdbRecords: try StoredSeeds.items()
-        }
+        let inputs =
+            switch self {
+            case .resp: Self.requests + Self.replies
+            case .peerFrames: try Self.messages().map { SeedInput(name: $0, bytes: Self.frame($1)) }
+            case .handshake: try Self.conversations() + Self.encodings()
+            case .logRecords: try StoredSeeds.logs()
+            case .lmdbRecords: try StoredSeeds.items()
+            }
+        return try inputs + self.denseInputs(byteCount: Self.keptByteCount)
     }
 }
 
@@ -51,7 +53,7 @@ extension FuzzTarget {
 // MARK: Frames
 
 extension FuzzTarget {
-    private static func frame(_ message: PeerMessage) -> [UInt8] {
+    static func frame(_ message: PeerMessage) -> [UInt8] {
         var bytes: [UInt8] = []
         PeerWire.append(message, to: &bytes)
         return bytes
@@ -85,14 +87,14 @@ extension FuzzTarget {
 
     private static func sessions() -> [(String, SessionMessage)] {
         let (nodes, root) = (NodeList(depth: 12, indexes: [0, 5, 300]), Digest(entries: 9, sum: 1 << 100))
-        let stamps = nodes.indexes.map { Stamp(time: $0, replica: ReplicaID(high: 1, low: $0)) }
+        let stamps = nodes.map { Stamp(time: $0, replica: ReplicaID(high: 1, low: $0)) }
         var tally = Tally()
         (tally.ranges, tally.onlyHere, tally.onlyThere, tally.inBoth) = (1, 200, 30_000, 4)
         return [
             ("open", .open(SessionOpening(purpose: .repair, width: .short, leafBits: 16, root: root, seen: Self.seen))),
             ("accept", .accept(SessionAcceptance(leafBits: 12, root: root, seen: nil))), ("refuse", .refuse(.crossed)),
             ("compare", .compare(Comparison(parents: nodes, childDepth: 13, sums: Array(0..<30)))),
-            ("leaves", .leaves(LeafList(leaves: nodes, counts: [1, 0, 300], entries: Array(0..<12)))),
+            ("leaves", .leaves(LeafList(leaves: nodes, counts: PackedNumbers([1, 0, 300]), entries: Array(0..<12)))),
             ("want-all", .wantAll(nodes)), ("want", .want(nodes)), ("stamps", .stamps(StampList(places: nodes, stamps: stamps))),
             ("records", .records([1, 2, 3])), ("headers", .headers([4, 5])), ("end-turn", .endTurn(isFinal: true)),
             ("root", .root(SessionRoot(digest: root, seen: Self.seen, tally: tally))), ("acknowledge", .acknowledge(units: 64)),

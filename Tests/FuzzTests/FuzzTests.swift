@@ -27,6 +27,13 @@ import Testing
         }
     }
 
+    @Test(arguments: FuzzTarget.allCases)
+    func `inputs as long and as dense as may come pass the check`(target: FuzzTarget) throws {
+        for input in try target.denseInputs(byteCount: FuzzTarget.greatestByteCount) {
+            #expect(throws: Never.self, "\(target)/\(input.name)") { try target.check(input.bytes) }
+        }
+    }
+
     /// Set `HEARSAY_RECORD_CORPUS` to write them anew, after a change of a format.
     @Test(arguments: FuzzTarget.allCases)
     func `the kept seeds are what programs of today write`(target: FuzzTarget) throws {

@@ -242,6 +242,11 @@ extension Roster {
         }
     }
 
+    @Test func `an entry takes no more than 96 bytes in memory, of which a peer has sent 45 at least`() throws {
+        #expect(MemoryLayout<Roster.Entry>.stride <= 96)
+        #expect(self.bytes([try member(1, "a")], active: 1).count - self.bytes([], active: 0).count == 45)
+    }
+
     @Test func `1,024 members and 4,096 entries are read and one more of either is refused`() throws {
         func bytes(_ count: UInt64, active: Int) throws -> [UInt8] {
             self.bytes(try (1...count).map { try member($0, "n\($0)") }, active: active)

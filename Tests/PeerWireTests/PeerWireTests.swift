@@ -40,6 +40,46 @@ struct PeerWireTests {
         }
     }
 
+    @Test("in parts are held in as many bytes as have come of them, and a piece that is not full", arguments: [700, 5_000, 40_000, 65_000])
+    func heldParts(partByteCount: Int) throws {
+        let body = [FrameType.sessionRecords.rawValue, 3, 0, 9, 0] + [UInt8](repeating: 7, count: 4 * PeerWire.maximumFrameBytes)
+        var (reader, rest, received) = (FrameReader(), body[...], 0)
+        while !rest.isEmpty {
+            let part = rest.prefix(partByteCount)
+            rest = rest.dropFirst(partByteCount)
+            var frame: [UInt8] = []
+            frame.append(UInt32(part.count + 1))
+            frame.append((rest.isEmpty ? FrameType.lastPart : .part).rawValue)
+            let message = try (frame + part).withUnsafeBytes { try reader.next(in: $0).message }
+            received += part.count
+            guard !rest.isEmpty else {
+                #expect(message == .session(number: 3, sequence: 9, .records(Array(body.dropFirst(5)))))
+                return
+            }
+            try #require(reader.heldBytes <= received + min(received, PeerWire.maximumFrameBytes / 2) + 64)
+        }
+    }
+
+    @Test("that list nodes are kept in as many bytes as they came in, and each list ascends below 2^depth")
+    func nodeLists() throws {
+        let dense = PeerMessage.session(number: 1, sequence: 2, .want(NodeList(depth: 16, indexes: 0..<65_000)))
+        var bytes: [UInt8] = []
+        PeerWire.append(dense, to: &bytes)
+        #expect(try Self.read(bytes) == [dense])
+        guard case .session(_, _, .want(let nodes))? = try Self.read(bytes).first else { return #expect(Bool(false)) }
+        #expect(nodes.gaps.bytes.capacity < bytes.count + 64)
+        for indexes in [[65_535], [65_536], [7, 7], [7, 6], [0, 65_535], [1, 65_536]] as [[UInt64]] {
+            bytes = []
+            PeerWire.append(.session(number: 1, sequence: 2, .wantAll(NodeList(depth: 16, indexes: indexes))), to: &bytes)
+            let isList = indexes.allSatisfy { $0 < 65_536 } && zip(indexes, indexes.dropFirst()).allSatisfy { $0 < $1 }
+            if isList {
+                #expect(try Self.read(bytes).count == 1)
+            } else {
+                #expect(throws: PeerWireError.malformed(type: FrameType.sessionWantAll.rawValue)) { try Self.read(bytes) }
+            }
+        }
+    }
+
     @Test("of a length that none has are refused before anything is waited for", arguments: [0, 65_537, 1 << 31, UInt32.max])
     func lengths(length: UInt32) {
         var bytes: [UInt8] = []
@@ -305,11 +345,11 @@ enum MessageDrawing {
         case 3: return .compare(Comparison(parents: nodes(&random), childDepth: 12, sums: [1, 2, 3, 4, 5]))
         case 4:
             let leaves = nodes(&random)
-            return .leaves(LeafList(leaves: leaves, counts: leaves.indexes.map { Int($0 % 300) }, entries: [1, 2, 3]))
+            return .leaves(LeafList(leaves: leaves, counts: PackedNumbers(leaves.map { $0 % 300 }), entries: [1, 2, 3]))
         case 5: return Bool.random(using: &random) ? .want(nodes(&random)) : .wantAll(nodes(&random))
         case 6:
             let places = nodes(&random)
-            return .stamps(StampList(places: places, stamps: places.indexes.map { Stamp(time: $0, replica: ReplicaID(high: 1, low: $0)) }))
+            return .stamps(StampList(places: places, stamps: places.map { Stamp(time: $0, replica: ReplicaID(high: 1, low: $0)) }))
         case 7: return .records((0..<random.next() % 3_000).map { UInt8(truncatingIfNeeded: $0) })
         case 8: return .headers([1, 2])
         case 9: return .endTurn(isFinal: Bool.random(using: &random))

@@ -53,6 +53,67 @@ struct CommandParserLimitsTests {
         #expect(connection.events == [.failure(.tooBigInlineRequest)])
     }
 
+    @Test(arguments: [65_534, 65_535, 65_536, 65_537])
+    func `the longest line may be all words, each of which begins where it did`(count: Int) {
+        let words = (0..<count / 2).map { [UInt8(ascii: "a") + UInt8($0 % 26)] }
+        let line = words.flatMap { $0 + [UInt8(ascii: " ")] } + [UInt8](repeating: UInt8(ascii: " "), count: count % 2) + Array("\n".utf8)
+        let expected: [Event] = count <= CommandParser.Limits.longestInlineBytes ? [.command(words)] : [.failure(.tooBigInlineRequest)]
+        #expect(events(whole: line) == expected)
+        // The last word begins as late as one can.
+        let long = [UInt8](repeating: UInt8(ascii: "b"), count: count - 2)
+        let late: [Event] = count <= CommandParser.Limits.longestInlineBytes ? [.command([long, [UInt8(ascii: "c")]])] : expected
+        #expect(events(whole: long + Array(" c\n".utf8)) == late)
+    }
+
+    @Test func `no line may be longer than 64 KiB`() async {
+        for count in [CommandParser.Limits.longestInlineBytes - 1, CommandParser.Limits.longestInlineBytes] {
+            let limits = CommandParser.Limits(
+                maximumArguments: 1, maximumBulkBytes: 1, maximumCommandBytes: 1, maximumInlineBytes: count, skipsOversized: true)
+            #expect(limits.maximumInlineBytes == count)
+        }
+        await #expect(processExitsWith: .failure) {
+            _ = CommandParser.Limits(
+                maximumArguments: 1, maximumBulkBytes: 1, maximumCommandBytes: 1, maximumInlineBytes: 64 << 10 + 1, skipsOversized: true)
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("a ", 32_767), ("'' ", 21_845), ("\"\\x41\" ", 9_000), (String(repeating: "b", count: 30_000) + " ", 2),
+            ("*12000\r\n" + String(repeating: "$0\r\n\r\n", count: 12_000), 1),
+        ])
+    func `while a command arrives its parser holds no more than twice what came and 64 KiB`(part: String, count: Int) {
+        var parser = CommandParser(limits: .authenticated())
+        var input: [UInt8] = []
+        for byte in String(repeating: part, count: count).utf8 {
+            input.append(byte)
+            guard input.count % 97 == 0 else { continue }
+            // No byte is looked at twice, so what was dropped may stay.
+            let outcome = input.withUnsafeBytes { parser.next(in: $0) }
+            guard parser.allocatedBytes <= 2 * input.count + 65_536 else {
+                let bytes = parser.allocatedBytes
+                Issue.record("\(bytes) bytes for \(input.count)")
+                return
+            }
+            #expect(outcome == .needsMore)
+        }
+        let isUsed = parser.allocatedBytes > 0
+        #expect(isUsed)
+    }
+
+    @Test(arguments: [1_023, 1_024, 1_025, 2_047, 2_048, 2_049, 5_000])
+    func `arguments beyond the first block of their table are those that were sent`(count: Int) {
+        let arguments = (0..<count).map { [UInt8]("\($0)".utf8) }
+        let expected = [Event.command(arguments), .command("PING"), .command(arguments)]
+        #expect(events(whole: array(arguments) + ping + array(arguments)) == expected)
+        var size = 0
+        #expect(
+            events(of: array(arguments) + ping + array(arguments)) {
+                size = size % 700 + 1
+                return size
+            } == expected)
+    }
+
     @Test func `what is skipped is never stored`() {
         var connection = Connection()
         connection.receive(Array("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$\((16 << 20) + 1)\r\n".utf8))

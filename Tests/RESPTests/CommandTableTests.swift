@@ -93,7 +93,7 @@ extension Reply {
     /// The elements of an array or a set; a map's as a flat list.
     fileprivate var elements: [Reply] {
         switch self {
-        case .array(let elements), .set(let elements): elements
+        case .array(let elements), .set(let elements): Array(elements)
         case .map(let pairs): pairs.flatMap { [$0.key, $0.value] }
         default: []
         }

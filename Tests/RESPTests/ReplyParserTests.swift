@@ -43,6 +43,40 @@ struct ReplyParserTests {
         for size in 1...40 { #expect(try replies(text, size: size) == Self.examples.flatMap(\.1)) }
     }
 
+    @Test func `elements are read one by one, by index, and from both ends`() throws {
+        let text = "*5\r\n+a\r\n*2\r\n$3\r\nb\r\n\r\n|1\r\n+x\r\n+y\r\n:1\r\n%1\r\n+k\r\n~0\r\n_\r\n#t\r\n"
+        guard case .array(let elements)? = try replies(text).first else { return #expect(Bool(false)) }
+        let expected: [Reply] = [.simple("a"), .array([bulk("b\r\n"), .integer(1)]), .map([.init(.simple("k"), .set([]))]), .null, .boolean(true)]
+        #expect(Array(elements) == expected)
+        #expect(expected.indices.map { elements[$0] } == expected)
+        #expect(elements.first == expected.first && elements.last == expected.last && elements.count == 5 && !elements.isEmpty)
+        #expect(elements != [.simple("a")])
+    }
+
+    @Test func `a map has its pairs in order`() throws {
+        guard case .map(let pairs)? = try replies("%2\r\n+a\r\n:1\r\n+b\r\n*1\r\n:2\r\n").first else { return #expect(Bool(false)) }
+        #expect(pairs.count == 2 && pairs[1] == Reply.Pair(.simple("b"), .array([.integer(2)])))
+        #expect(pairs.map(\.key) == [.simple("a"), .simple("b")])
+    }
+
+    @Test func `a reply outlives its parser and what came behind it`() throws {
+        var parser = ReplyParser()
+        parser.append(Array("*1\r\n+a\r\n*1\r\n+b".utf8))
+        let first = try parser.next()
+        parser.append(Array("\r\n".utf8))
+        let second = try parser.next()
+        parser = ReplyParser()
+        #expect(first == .array([.simple("a")]) && second == .array([.simple("b")]))
+    }
+
+    @Test func `text that is not UTF-8 has a question mark for each byte that is not ASCII`() throws {
+        let bytes: [UInt8] = Array("+".utf8) + [0xff, 0x61, 0xc3] + Array("\r\n!3\r\n".utf8) + [0x62, 0x80, 0x63] + Array("\r\n+\u{e9}\r\n".utf8)
+        var parser = ReplyParser()
+        parser.append(bytes)
+        let texts = try (0..<3).map { _ in try parser.next() }
+        #expect(texts == [.simple("?a?"), .error("b?c"), .simple("\u{e9}")])
+    }
+
     @Test(
         arguments: [
             ("?\r\n", .unknownType(UInt8(ascii: "?"))), (":x\r\n", .invalidNumber), ("$x\r\n", .invalidNumber), ("$-2\r\n", .invalidLength),

@@ -182,41 +182,9 @@ private func randomReply(depth: Int, using generator: inout SplitMix64) -> Reply
     case 4: return .double(Double.random(in: -1e6...1e6, using: &generator))
     case 5: return .error("ERR \(generator.next())")
     case 6: return .verbatim(format: "txt", Array("\(generator.next())".utf8))
-    case 7: return .array(elements(&generator))
-    case 8: return .set(elements(&generator))
-    case 9: return .push(elements(&generator))
-    default: return .map(elements(&generator).map { Reply.Pair($0, .null) })
-    }
-}
-
-extension Reply {
-    /// Writes the reply as a server would.
-    fileprivate func write(to writer: inout ReplyWriter) {
-        switch self {
-        case .simple(let text): withBytes("+\(text)\r\n") { writer.raw($0.buffer) }
-        case .error(let text): withBytes("-\(text)\r\n") { writer.raw($0.buffer) }
-        case .integer(let value): writer.integer(value)
-        case .bulk(let bytes): writer.bulk(bytes)
-        case .null: writer.null()
-        case .double(let value): writer.double(value)
-        case .boolean(let value): writer.boolean(value)
-        case .bigNumber(let digits): withBytes("(\(digits)\r\n") { writer.raw($0.buffer) }
-        case .verbatim(_, let bytes): writer.verbatim(String(decoding: bytes, as: UTF8.self))
-        case .array(let elements):
-            writer.array(count: elements.count)
-            for element in elements { element.write(to: &writer) }
-        case .set(let elements):
-            writer.set(count: elements.count)
-            for element in elements { element.write(to: &writer) }
-        case .push(let elements):
-            writer.push(count: elements.count)
-            for element in elements { element.write(to: &writer) }
-        case .map(let pairs):
-            writer.map(count: pairs.count)
-            for pair in pairs {
-                pair.key.write(to: &writer)
-                pair.value.write(to: &writer)
-            }
-        }
+    case 7: return .array(Reply.Elements(elements(&generator)))
+    case 8: return .set(Reply.Elements(elements(&generator)))
+    case 9: return .push(Reply.Elements(elements(&generator)))
+    default: return .map(Reply.Pairs(elements(&generator).map { Reply.Pair($0, .null) }))
     }
 }
