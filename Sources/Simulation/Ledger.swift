@@ -49,6 +49,12 @@ struct Ledger {
         self.origins[index].versions.append(version)
     }
 
+    /// This write and all later ones of its replica are nowhere any more.
+    mutating func forget(from dot: Dot) {
+        guard let index = self.index(of: dot.replica), dot.sequence <= self.origins[index].versions.count else { return }
+        self.origins[index].versions.removeSubrange(Int(dot.sequence - 1)...)
+    }
+
     /// A node has taken another's write into its log.
     func check(_ dot: Dot, _ version: Version, on node: Int) throws {
         guard let index = self.index(of: dot.replica), dot.sequence <= self.origins[index].versions.count else {

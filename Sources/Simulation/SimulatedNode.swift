@@ -57,6 +57,8 @@ final class SimulatedNode {
     /// Down for good.
     var isRetired = false
     var roundsBefore = 0
+    /// It has had an older copy of its disk.
+    private(set) var isRestored = false
 
     /// An answer that waits.
     struct Pending {
@@ -176,6 +178,7 @@ final class SimulatedNode {
     /// The disk holds what it held at the last snapshot.
     func restore() {
         guard let snapshot else { return }
+        self.isRestored = true
         self.kill()
         self.exchange(snapshot.disk.copy(), snapshot.contents, snapshot.provisional)
     }

@@ -159,6 +159,12 @@ extension World {
     func note(_ write: SimulatedNode.Provisional, of node: SimulatedNode) throws {
         self.counts[.oneContentPerDot] += 1
         self.counts[.stampsIncrease] += 1
+        // An older copy was put back, and what went with the newer one nobody else has: no member can tell it so.
+        if node.isRestored, let noted = self.ledger.version(of: write.dot), noted != write.version,
+            !self.nodes.contains(where: { $0 !== node && $0.replica?.store.seen.covers(write.dot) ?? false })
+        {
+            self.ledger.forget(from: write.dot)
+        }
         try self.ledger.note(write.dot, write.version, by: node.index)
         if self.ledger.isRefused(write.number) {
             throw Violation(.refusedStayAway, "node \(node.index) has made \(write.dot) durable, which was answered with an error")
