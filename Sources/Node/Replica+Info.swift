@@ -112,7 +112,7 @@ extension Replica {
             ("digest_leaf_bits", "\(self.store.leafBits)"), ("damaged_entries", "\(self.store.counters.damagedEntries)"),
             ("damaged_reads", "\(self.store.counters.damagedReads)"), ("local_conditions", "\(self.statistics.localConditions)"),
             ("refused_conditions", "\(self.statistics.refusedConditions)"),
-        ] + self.peerFields()
+        ] + self.clockFields() + self.peerFields()
     }
 
     /// What a person wants to know at a glance.
@@ -134,7 +134,7 @@ extension Replica {
             "damage      \(damage == 0 ? "none known" : "\(self.store.counters.damagedEntries) entries at start, \(self.store.counters.damagedReads) reads since")",
         ]
         let failure = self.store.drainFailure.map { ["attention   drains fail, writes will be refused: \($0)"] } ?? []
-        return (lines + self.peerLines(at: now) + failure).joined(separator: "\n") + "\n"
+        return (lines + self.peerLines(at: now) + self.clockLines() + failure).joined(separator: "\n") + "\n"
     }
 }
 

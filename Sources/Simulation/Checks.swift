@@ -21,6 +21,7 @@ package enum CheckName: String, CaseIterable, Sendable {
     case waitsTellTruth = "waits-tell-truth"
     case boundedMemory = "bounded-memory"
     case joinersApplyNothing = "joiners-apply-nothing"
+    case clockBound = "clock-bound"
 }
 
 /// Something that must hold does not.
@@ -50,6 +51,7 @@ extension Check {
 extension World {
     static let nodeChecks: [any Check] = [
         JoinersApplyNothing(), SeenWithData(), DigestEqualsScan(), BoundedMemory(), OneProcessPerID(), AcknowledgedKept(), RefusedStayAway(),
+        ClockBound(),
     ]
 }
 
