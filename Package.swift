@@ -109,7 +109,8 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(
-            name: "ClusterTests", dependencies: ["Simulation", "TestSupport", "Basics", "hearsay"], exclude: ["PowerCut", "redis_py_checks.py"]),
+            name: "ClusterTests", dependencies: ["Simulation", "TestSupport", "Basics", "hearsay"],
+            exclude: ["Clock", "PowerCut", "redis_py_checks.py"]),
     ],
     swiftLanguageModes: [.v6]
 )

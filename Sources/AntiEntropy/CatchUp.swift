@@ -62,8 +62,10 @@ package struct GapWatch: Sendable {
 
     /// The peer has answered. If the first of what it was asked for is missing still when it shows its state again, its log has not got it, and there
     /// is no use in asking again.
-    package mutating func answered() {
-        (self.missed, self.asked) = (self.asked, nil)
+    ///
+    /// - Parameter isHeld: something of what came is held until its time, and will be asked for again.
+    package mutating func answered(isHeld: Bool = false) {
+        (self.missed, self.asked) = (isHeld ? nil : self.asked, nil)
         if let latest { self.shown = latest.seen }
     }
 

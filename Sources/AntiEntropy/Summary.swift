@@ -1,3 +1,4 @@
+import Basics
 import Digests
 import Versioning
 
@@ -21,12 +22,28 @@ package struct Summary: Equatable, Sendable {
     package var seen: Seen?
     /// False where nothing may be concluded from `seen`: a node that joins has not got what it claims.
     package var isComplete: Bool
+    /// True where the sender holds writes until their time: what it lacks it has no use for yet (I11).
+    package var isHolding: Bool
+    package var clock: ClockWord
 
     /// Something was lost here to damage and has not come back: what was seen is more than what there is.
     package var hasDamage: Bool
 
-    package init(part: Part, root: Digest?, seenHash: UInt64, membersHash: UInt64, seen: Seen?, isComplete: Bool, hasDamage: Bool = false) {
+    package init(
+        part: Part, root: Digest?, seenHash: UInt64, membersHash: UInt64, seen: Seen?, isComplete: Bool, isHolding: Bool, clock: ClockWord,
+        hasDamage: Bool = false
+    ) {
         (self.part, self.root, self.seenHash, self.membersHash) = (part, root, seenHash, membersHash)
-        (self.seen, self.isComplete, self.hasDamage) = (seen, isComplete, hasDamage)
+        (self.seen, self.isComplete, self.isHolding, self.clock, self.hasDamage) = (seen, isComplete, isHolding, clock, hasDamage)
     }
+}
+
+/// What each message of a round says of time.
+package struct ClockWord: Equatable, Sendable {
+    /// Of a question: the low bits of its sender's monotonic milliseconds; else those of the question that it answers.
+    package var mark: UInt32
+    /// The sender's wall clock as it reads, of which 48 bits cross the wire.
+    package var wall: WallTime
+
+    package init(mark: UInt32, wall: WallTime) { (self.mark, self.wall) = (mark, wall) }
 }

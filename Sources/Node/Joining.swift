@@ -22,6 +22,8 @@ struct Joining {
     /// A start that gave a part is waited for so long, as with any other everything begins again.
     static let donorPatience = Duration.seconds(5)
     static let retryPause = Duration.milliseconds(200)
+    /// Whether the time of the newest version has come is looked at so often: the clock may be set meanwhile.
+    static let longestWait = Duration.seconds(1)
     /// So much is gathered for a transaction, as long as it comes fast …
     static let jobBytes = 1 << 20
     /// … and so long where it does not.

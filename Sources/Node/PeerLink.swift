@@ -114,6 +114,8 @@ struct Exchange {
     /// Both sides have told their roots.
     var isComplete = false
     var hasEqualRoots = false
+    /// Something that the other side has given was not taken: what it had seen is not covered by the session.
+    var hasSkipped = false
 }
 
 /// What has crossed in a session so far.

@@ -13,7 +13,12 @@ import Versioning
 /// - Invariant: `links` ascend by id, `relations` by replica; of two ready links to one replica one is being closed.
 final class PeerSet {
     let configuration: PeerConfiguration
-    var table: MemberTable
+    var table: MemberTable { didSet { self.driftMilliseconds = ClusterSetting.clockDrift.milliseconds(in: self.table.roster) } }
+    /// How far ahead of this node's time a version may be stamped, as the members have agreed.
+    private(set) var driftMilliseconds: UInt64
+    /// Versions that came before their time, and whose they were.
+    var held = HeldDots()
+    var heldOf = HeldWriters()
     var dialer: Dialer
     var rounds: RoundSchedule
     var rumors = Rumors()
@@ -66,6 +71,7 @@ final class PeerSet {
         self.candidate = Identity(
             cluster: ClusterID(using: &generator), digestKey: DigestKey(using: &generator), replica: replica)
         self.table = table
+        self.driftMilliseconds = ClusterSetting.clockDrift.milliseconds(in: table.roster)
         self.spareReplica = ReplicaID(using: &generator)
         let patience = ClusterSetting.identityPatience.duration(in: table.roster)
         self.identity = IdentityGuard(start: store.start, members: table.members.map(\.replica), patience: patience, at: now)
@@ -130,6 +136,21 @@ struct Relation {
     /// What the member has announced to have seen, durably, when it last did.
     var announced: Seen?
     var statistics = PeerStatistics()
+    /// What is known of its clock.
+    var clock = PeerClock()
+    /// The greatest of its writes that has come and was not taken for its stamp: it wrote so many, whoever has them.
+    var greatestNotTaken: UInt64 = 0
+    /// It has sent what this node does not take.
+    var refusal: StampRefusalPause?
+    /// What both had seen when all that they differed in was held.
+    var rest: Rest?
+    /// A session has brought all but what is held, and another one would bring no more before.
+    var pausedUntil: Instant?
+
+    struct Rest: Equatable {
+        let own: UInt64
+        let theirs: UInt64
+    }
 }
 
 /// What INFO and MEMBERS show of one member.
@@ -187,6 +208,8 @@ struct PeerCounters {
     var refusedHandshakes = 0
     /// Messages that were not taken because their sender counted other members.
     var refusedEpochs = 0
+    /// Versions that were stamped too far ahead: by so much that they were held, and by more.
+    var (heldVersions, refusedVersions) = (0, 0)
 
     mutating func arrived(hops: UInt8, records: Int) { self.hops[min(Int(hops), self.hops.count - 1)] += records }
 

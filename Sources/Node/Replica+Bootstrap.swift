@@ -3,6 +3,7 @@ import Basics
 import Digests
 import PeerWire
 import Storage
+import Versioning
 
 /// A node that joins: gets everything from one member, in order, and applies nothing else until it has it (I24, I28).
 extension Replica {
@@ -18,7 +19,7 @@ extension Replica {
         self.storeGathered(at: now)
         if let deadline = self.peers!.joining.current?.receiver.deadline, now >= deadline { self.receive(.deadlinePassed, at: now) }
         guard self.peers!.joining.current == nil, !self.store.isLoading, now >= self.peers!.joining.askAt else { return }
-        if let progress = self.peers!.joining.progress, progress.isWhole { self.finishJoining(progress, at: now) } else { self.askMember(at: now) }
+        if let progress = self.peers!.joining.progress, progress.isWhole { self.finishWhenDue(progress, at: now) } else { self.askMember(at: now) }
     }
 
     /// When `tendBootstrap` has something to do; nil where it waits for others.
@@ -92,7 +93,7 @@ extension Replica {
             case .store(let bytes, let isLast): self.gather(bytes, isLast: isLast, at: now)
             case .finish:
                 self.peers!.joining.current = nil
-                self.finishJoining(self.peers!.joining.progress!, at: now)
+                self.finishWhenDue(self.peers!.joining.progress!, at: now)
             case .giveUp(let fault): self.end(current, because: fault, at: now)
             }
         }
@@ -159,7 +160,8 @@ extension Replica {
 
     /// - Returns: how many records there are, and the place of the last; nil where one is not what it must be, and the link is closed.
     private func check(_ bytes: [UInt8], behind place: BootstrapPlace?, on link: PeerLink) -> (Int, BootstrapPlace)? {
-        bytes.span.bytes.withUnsafeBytes { bytes in
+        let bounds = self.stampBounds
+        return bytes.span.bytes.withUnsafeBytes { bytes in
             var (offset, entries) = (0, 0)
             var last: (token: Token, key: UnsafeRawBufferPointer)?
             while offset < bytes.count {
@@ -175,6 +177,11 @@ extension Replica {
                     } else { place?.precedes(token, record.key) ?? true }
                 guard follows else {
                     self.refuse(link, because: "it gave records out of order")
+                    return nil
+                }
+                // What is ahead by less is stored, and counts with all else once its time has come.
+                if case .refused(let refusal) = bounds.verdict(on: record.stampTime) {
+                    self.refuse(link, for: record, refusal)
                     return nil
                 }
                 last = (token, record.key)
@@ -202,7 +209,6 @@ extension Replica {
         try self.store.loaded(outcome)
         guard let storing = self.peers!.joining.storing.take() else { preconditionFailure("loaded without a bootstrap") }
         self.peers!.joining.progress = storing.progress
-        self.clock.observe(self.store.greatestStamp)
         guard let current = self.peers!.joining.current, (current.link, current.number) == (storing.link, storing.number) else { return }
         if storing.isCapture { return self.receive(.kept, at: now) }
         if storing.bytes > 0, !storing.progress.isWhole { self.receive(.stored(bytes: storing.bytes, isLast: false), at: now) }
@@ -212,6 +218,14 @@ extension Replica {
 
     // MARK: Ending
 
+    /// Everything is stored. Where some of it is stamped ahead of this node's time, nobody is shown it before that has come (I11).
+    private func finishWhenDue(_ progress: BootstrapProgress, at now: Instant) {
+        guard let wait = self.wait(until: self.store.greatestStamp >> UInt64(Stamp.counterBits)) else {
+            return self.finishJoining(progress, at: now)
+        }
+        self.peers!.joining.askAt = now + min(wait, Joining.longestWait)
+    }
+
     /// Everything is stored: from here on this node has what the member had seen before the first entry was read (I26 ii), in one batch of the log.
     ///
     /// Where that cannot be appended it is done again.
@@ -219,6 +233,7 @@ extension Replica {
         self.peers!.joining.askAt = now + Joining.retryPause
         self.store.setControl(.joining, [])
         self.store.setControl(.bootstrap, [])
+        self.clock.observe(self.store.greatestStamp)
         self.join(progress.capture.seen, at: now)
         self.tell("has everything that the cluster had when it joined; reads are answered from now on")
         // What was written meanwhile comes from the logs.

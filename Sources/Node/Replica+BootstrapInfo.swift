@@ -1,5 +1,6 @@
 import AntiEntropy
 import Basics
+import Versioning
 
 /// What INFO and STATUS show of bootstraps, got and given.
 extension Replica {
@@ -55,6 +56,10 @@ extension Replica {
     var joiningText: String {
         let text = "getting what the cluster holds"
         guard let progress = self.peers?.joining.progress, progress.entries > 0 else { return text }
+        if progress.isWhole, let wait = self.wait(until: self.store.greatestStamp >> UInt64(Stamp.counterBits)) {
+            let span = spanText(UInt64(clamping: wait.wholeNanoseconds / 1_000_000))
+            return "all \(progress.entries) entries are here, and some are stamped ahead of this node's clock: \(span) to go"
+        }
         return "\(text): \(progress.entries) of about \(max(progress.capture.entries, progress.entries)) entries so far"
     }
 }

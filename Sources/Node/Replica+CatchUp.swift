@@ -25,14 +25,16 @@ extension Replica {
         case .tell(let records): try self.learn(records, number: number, on: link, at: moment)
         case .told(let isWhole):
             guard self.isAsking(link, number) else { return }  // It was waited for no longer.
+            let isHeld = self.peers!.asking!.isHeld
             self.peers!.asking = nil
             self.peers!.withRelation(to: link.peer!, at: moment.now) { relation in
-                relation.gaps.answered()
+                relation.gaps.answered(isHeld: isHeld)
                 if isWhole { relation.statistics.catchUps += 1 } else { relation.statistics.refusedCatchUps += 1 }
             }
             // What no log holds is found by comparing. Else there may be more to ask for, or nothing at all: roots tell.
-            let compares = !isWhole && !self.isJoining && self.openExchange(.repair, width: .short, on: link, at: moment.now)
-            if !compares { link.owesSummary = true }
+            let isPaused = self.isPaused(link.peer!, at: moment.now)
+            let compares = !isWhole && !self.isJoining && !isPaused && self.openExchange(.repair, width: .short, on: link, at: moment.now)
+            if !compares, isWhole || !isPaused { link.owesSummary = true }
         }
     }
 
@@ -47,13 +49,13 @@ extension Replica {
             return
         }
         var entries = 0
-        let isWellFormed = try bytes.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
-            try self.forEachReceived(bytes, on: link) { _, record, token throws(StoreError) in
+        let receipt = try bytes.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
+            try self.forEachReceived(bytes, .push, on: link) { _, record, token throws(StoreError) in
                 entries += 1
                 _ = try self.merge(record, token, .push, at: moment)
             }
         }
-        guard isWellFormed else { return }
+        guard receipt != .refused else { return }
         self.peers!.rounds.noticedChange(at: moment.now)
         self.peers!.withRelation(to: link.peer!, at: moment.now) { relation in
             relation.statistics.loggedIn += entries
@@ -61,6 +63,7 @@ extension Replica {
         }
         guard self.isAsking(link, number) else { return }
         self.peers!.asking!.heardAt = moment.now
+        if receipt == .partlyHeld { self.peers!.asking!.isHeld = true }
         self.peers!.asking!.entries += entries
     }
 
@@ -156,6 +159,8 @@ struct Asking {
     /// How many writes were asked for, and how many have come.
     let wanted: UInt64
     var entries = 0
+    /// Some of what came is held.
+    var isHeld = false
 
     var deadline: Instant { self.heardAt + GapWatch.patience }
 }

@@ -95,6 +95,7 @@ extension Replica {
         if let deadline = self.peers!.dialer.deadline, now >= deadline { self.perform(self.peers!.dialer.handle(.deadlinePassed, at: now)) }
         self.tendIdentity(at: now)
         self.tendAsking(at: now)
+        self.tendHolds()
         self.tendBootstrap(at: now)
         for link in self.peers!.links where !link.isClosing { try self.tend(link, at: moment) }
         guard self.store.isFounded, now >= self.peers!.rounds.deadline else { return }
@@ -164,6 +165,7 @@ extension Replica {
         consider(self.peers!.asking?.deadline)
         consider(self.bootstrapDeadline)
         consider(self.peers!.identity.deadline)
+        consider(self.holdDeadline)
         consider(self.peers!.dialer.deadline)
         if self.store.isFounded, !self.peers!.links.isEmpty { consider(self.peers!.rounds.deadline) }
         return earliest
@@ -181,12 +183,14 @@ extension Replica {
     /// Up to so many unfolded entries are folded so that a round can show a root. With more writes are coming fast, and roots differ anyway.
     private static let roundFoldEntries = 10_000
 
-    private func sendSummary(_ part: Summary.Part, with seen: Seen?, on link: PeerLink) throws(StoreError) {
+    /// - Parameter mark: the question's; nil in a question.
+    private func sendSummary(_ part: Summary.Part, with seen: Seen?, answering mark: UInt32? = nil, on link: PeerLink) throws(StoreError) {
         // A few entries at a time: a round must not hold up clients.
         if self.store.live.unfolded <= Self.roundFoldEntries { _ = try self.store.fold(budget: Self.sliceEntries / 4) }
         let summary = Summary(
             part: part, root: self.store.isFolded ? self.store.foldedDigest : nil, seenHash: self.seenHash, membersHash: self.membersHash, seen: seen,
-            isComplete: !self.isJoining, hasDamage: self.store.hasDamage)
+            isComplete: !self.isJoining, isHolding: !self.peers!.held.isEmpty,
+            clock: ClockWord(mark: mark ?? self.clockMark(at: self.lastTick), wall: self.lastMoment.wall), hasDamage: self.store.hasDamage)
         if part == .question, link.askedAt == nil { link.askedAt = self.lastTick }
         self.send(.summary(summary), on: link, dependsOn: self.store.appliedPosition)
     }
@@ -217,16 +221,19 @@ extension Replica {
         let ownRoot = self.store.isFolded ? self.store.foldedDigest : nil
         let equal = summary.root.flatMap { theirs in ownRoot.map { $0 == theirs } }
         switch summary.part {
-        case .question: try self.sendSummary(.answer, with: sameSeen ? nil : self.offeredSeen, on: link)
+        case .question: try self.sendSummary(.answer, with: sameSeen ? nil : self.offeredSeen, answering: summary.clock.mark, on: link)
         case .answer where !sameSeen: try self.sendSummary(.closing, with: self.offeredSeen, on: link)
         case .answer, .closing: break
+        }
+        if summary.part == .answer {
+            self.heard(summary.clock.wall, from: peer, roundTrip: .milliseconds(self.clockMark(at: now) &- summary.clock.mark), at: now)
         }
         // One that has lost something announces nothing, and is compared with all the same.
         let announced = summary.hasDamage ? nil : summary.seen ?? (sameSeen ? self.store.seen : nil)
         let theirs = announced ?? (summary.hasDamage ? self.store.seen : nil)
         if equal == true {
             if !self.isJoining, let theirs = summary.seen { self.join(theirs, at: now) }  // I26 (iii)
-        } else {
+        } else if !self.isJoining, summary.isComplete, !self.rests(summary, of: peer) {
             self.peers!.rounds.noticedChange(at: now)
         }
         self.note(equal: equal, announced: announced, of: peer, at: now)
@@ -234,7 +241,7 @@ extension Replica {
             self.comparedRoots(equal: equal, with: peer, seen: summary.seen ?? (sameSeen ? self.store.seen : nil), isWhole: !summary.hasDamage)
         }
         guard let theirs, equal != true else { return }
-        try self.mend(equal: equal, theirs: theirs, isComplete: summary.isComplete, on: link, at: now)
+        try self.mend(equal: equal, theirs: theirs, summary, on: link, at: now)
     }
 
     /// Keeps what a round has shown of a member.
@@ -251,18 +258,32 @@ extension Replica {
         }
     }
 
-    /// Roots differ, or one is not known: asks the peer's log for what we lack, or begins a session where that does not help.
-    private func mend(equal: Bool?, theirs: Seen, isComplete: Bool, on link: PeerLink, at now: Instant) throws(StoreError) {
+    /// True where all that both differ in was held when they last compared, and both have seen what they had then: there is no hurry.
+    private func rests(_ summary: Summary, of peer: ReplicaID) -> Bool {
+        self.peers!.relation(to: peer)?.rest == Relation.Rest(own: self.seenHash, theirs: summary.seenHash)
+    }
+
+    /// Roots differ, or one is not known: asks the peer's log for what we lack, or begins a session where that does not help. What either holds until
+    /// its time is not looked for before.
+    private func mend(equal: Bool?, theirs: Seen, _ summary: Summary, on link: PeerLink, at now: Instant) throws(StoreError) {
         let (own, round) = (self.store.seen, self.peers!.rounds.leastInterval)
         // A node that joins has nothing to give, and gets from those that are complete.
-        guard isComplete, !self.isJoining else { return }
-        switch self.peers!.withRelation(to: link.peer!, at: now, { $0.gaps.compared(own: own, theirs: theirs, at: now, round: round) }) {
+        guard summary.isComplete, !self.isJoining else { return }
+        let withHeld = self.peers!.held.added(to: own)
+        let (holds, theyHold) = (self.peers!.held.has(anyOf: theirs), summary.isHolding && !theirs.covers(all: own))
+        let isPaused = self.isPaused(link.peer!, at: now)
+        let rests = (holds || theyHold) && (isPaused || withHeld.covers(all: theirs)) && (theyHold || theirs.covers(all: own))
+        let rest = rests ? Relation.Rest(own: self.seenHash, theirs: summary.seenHash) : nil
+        self.peers!.withRelation(to: link.peer!, at: now) { $0.rest = rest }
+        switch self.peers!.withRelation(to: link.peer!, at: now, { $0.gaps.compared(own: withHeld, theirs: theirs, at: now, round: round) }) {
         case .ask(let gaps): self.ask(link, for: gaps, at: now)
+        case .repair where isPaused: break
         case .repair: self.openExchange(.repair, width: .short, on: link, at: now)
         case .wait: break
         }
         let isDue = self.peers!.withRelation(to: link.peer!, at: now) { relation in
-            relation.trigger.compared(equal: equal, own: own, theirs: theirs, catchesUp: true, at: now, round: round)
+            relation.trigger.compared(
+                equal: holds || theyHold ? nil : equal, own: own, theirs: theirs, catchesUp: true, at: now, round: round)
         }
         if isDue, self.peers!.asking == nil { self.openExchange(.repair, width: .short, on: link, at: now) }
     }

@@ -126,6 +126,7 @@ extension Replica {
 
     /// A node of the same cluster. Where one with its id is linked that has started at another time, it first has to be seen whether that is still there.
     private func meetMember(_ link: PeerLink, at now: Instant) {
+        if let reason = self.standingRefusal(of: link.peer!, at: now) { return self.refuse(link, because: reason) }
         link.reader.maximumMessageBytes = PeerWire.maximumIntroductionBytes
         guard let other = self.peers!.link(to: link.peer!), other.hello!.start != link.hello!.start else { return self.introduce(link, at: now) }
         link.state = .contested
@@ -142,9 +143,11 @@ extension Replica {
     private func introduce(_ link: PeerLink, at now: Instant) {
         let peer = link.peer!
         link.state = .meeting
+        let relation = self.peers!.relation(to: peer)
         let introduction = Introduction(
-            start: self.peers!.table.roster[peer]?.member.start ?? .none, sequence: self.store.seen.greatest(of: peer),
-            announced: self.peers!.relation(to: peer)?.announced, roster: self.peers!.table.roster.encoded)
+            start: self.peers!.table.roster[peer]?.member.start ?? .none,
+            sequence: max(self.store.seen.greatest(of: peer), relation?.greatestNotTaken ?? 0), announced: relation?.announced,
+            roster: self.peers!.table.roster.encoded, wall: self.lastMoment.wall)
         self.send(.introduction(introduction), on: link, dependsOn: self.store.appliedPosition)
         if let early = link.earlyIntroduction {
             link.earlyIntroduction = nil
@@ -189,6 +192,8 @@ extension Replica {
         }
         guard status == .active else { return self.refuse(link, because: Self.text(of: .gone(status))) }
         if let refusal = self.describe(member, at: now) { return self.refuse(link, because: refusal) }
+        // It has said so after our hello.
+        self.heard(introduction.wall, from: member.replica, roundTrip: now.since(link.openedAt), at: now)
         guard self.isOurs(introduction, from: member, at: now) else { return }
         self.becomeReady(link, member, at: now)
     }
@@ -231,8 +236,6 @@ extension Replica {
         link.state = .closing
         self.peers!.requests.append(.close(link: link.id, reason: reason))
     }
-
-    func tell(_ text: String) { self.peers!.requests.append(.tell(text)) }
 
     /// Queues a message that depends on everything applied so far, or on nothing.
     func send(_ message: PeerMessage, on link: PeerLink, dependsOn position: LogPosition = 0) {

@@ -78,6 +78,7 @@ extension Replica {
     /// Why writes are refused; nil where they are not.
     var writeRefusal: String? {
         if self.refusesForRoom { return "no space left on the device" }
+        if let clockTrouble, clockTrouble.stopsWrites { return self.text(of: clockTrouble) }
         guard let peers = self.peers else { return nil }
         if peers.identity.state == .contested { return Self.twinText }
         return peers.leave == nil ? nil : "this node is leaving the cluster"

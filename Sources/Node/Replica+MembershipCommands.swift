@@ -156,9 +156,23 @@ final class LeaveJob {
 enum ClusterSetting: String, CaseIterable {
     /// How long a node that has started waits for all others to say that its store is the newest copy, in milliseconds, before it takes a new id.
     case identityPatience = "identity.patience"
+    /// How far ahead of a node's clock a version may be stamped that it takes from another, in milliseconds.
+    case clockDrift = "clock.drift"
 
-    private var range: ClosedRange<Int64> { 0...600_000 }
-    private var standard: Int64 { 2_000 }
+    /// A drift below what clocks that are kept right differ by would hold everything; one of minutes lets a wrong clock win for minutes.
+    private var range: ClosedRange<Int64> {
+        switch self {
+        case .identityPatience: 0...600_000
+        case .clockDrift: 100...300_000
+        }
+    }
+
+    private var standard: Int64 {
+        switch self {
+        case .identityPatience: 2_000
+        case .clockDrift: Int64(StampBounds.standardDriftMilliseconds)
+        }
+    }
 
     func value(in roster: Roster) -> Int64 {
         // What a later program may have stored counts as nothing.
@@ -168,6 +182,8 @@ enum ClusterSetting: String, CaseIterable {
     func text(in roster: Roster) -> String { "\(self.value(in: roster))" }
 
     func duration(in roster: Roster) -> Duration { .milliseconds(self.value(in: roster)) }
+
+    func milliseconds(in roster: Roster) -> UInt64 { UInt64(self.value(in: roster)) }
 
     /// What is wrong with a value; nil where nothing is.
     func problem(with value: Bytes) -> String? {

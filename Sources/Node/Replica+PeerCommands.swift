@@ -17,7 +17,7 @@ extension Replica {
             let statistics = peers.relation(to: member.replica)?.statistics
             let state = member.replica == own ? "self" : peers.link(to: member.replica) == nil ? "unlinked" : "linked"
             let roots = member.replica == own ? "equal" : statistics?.hasEqualRoots.map { $0 ? "equal" : "differ" } ?? "unknown"
-            writer.map(count: 9)
+            writer.map(count: 10)
             for (name, text) in [
                 ("name", member.name.text), ("id", "\(member.replica)"), ("address", member.address.map { "\($0)" } ?? ""), ("state", state),
                 ("roots", roots),
@@ -38,6 +38,8 @@ extension Replica {
                 writer.bulk(name)
                 writer.integer(moment.map { Int(call.moment.now.since($0).wholeNanoseconds / 1_000_000) } ?? -1)
             }
+            writer.bulk("clock-offset-ms")
+            if let offset = member.replica == own ? 0 : self.clockOffset(of: member.replica) { writer.integer(Int(offset)) } else { writer.null() }
         }
     }
 

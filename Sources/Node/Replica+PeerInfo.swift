@@ -33,7 +33,8 @@ extension Replica {
         let fields: [(String, String)] = [
             ("id", "\(member.replica)"), ("address", member.address.map { "\($0)" } ?? ""), ("link", link == nil ? "down" : "up"),
             ("roots", statistics.hasEqualRoots.map { $0 ? "equal" : "differ" } ?? "unknown"), ("last_contact_ms", age(statistics.lastContact)),
-            ("last_equal_roots_ms", age(statistics.lastEqualRoots)), ("sessions", "\(statistics.sessions)"),
+            ("last_equal_roots_ms", age(statistics.lastEqualRoots)),
+            ("clock_offset_ms", self.clockOffset(of: member.replica).map { "\($0)" } ?? ""), ("sessions", "\(statistics.sessions)"),
             ("failed_sessions", "\(statistics.failedSessions)"), ("false_alarms", "\(statistics.falseAlarms)"), ("ranges", "\(statistics.ranges)"),
             ("entries_in", "\(statistics.entriesIn + progress.entriesIn)"), ("entries_out", "\(statistics.entriesOut + progress.entriesOut)"),
             ("bytes_in", "\(statistics.bytesIn + progress.bytesIn)"), ("bytes_out", "\(statistics.bytesOut + progress.bytesOut)"),
@@ -67,6 +68,7 @@ extension Replica {
                 "\(member.name) at \(member.address.map { "\($0)" } ?? "an address that nobody can dial"), \(isLinked ? "linked" : "not linked")"
             if let equal = statistics?.lastEqualRoots { text += ", roots equal \(seconds(now.since(equal))) s ago" }
             if let statistics, statistics.hasEqualRoots == false { text += ", roots differ" }
+            text += self.clockText(of: member.replica)
             lines.append("member      \(text)")
         }
         if let asking = peers.asking, let link = peers.links.first(where: { $0.id == asking.link }) {

@@ -101,8 +101,8 @@ extension Replica {
         }
         var (first, fresh, known): (Dot?, [UInt8], Int) = (nil, [], 0)
         var position: LogPosition = 0
-        let isWellFormed = try push.records.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
-            try self.forEachReceived(bytes, on: link) { frame, record, token throws(StoreError) in
+        let receipt = try push.records.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
+            try self.forEachReceived(bytes, .push, on: link) { frame, record, token throws(StoreError) in
                 if first == nil { first = record.dot }
                 switch try self.merge(record, token, .push, at: moment) {
                 case .known: known += 1
@@ -112,8 +112,9 @@ extension Replica {
                 }
             }
         }
-        guard isWellFormed, let first else { return }
+        guard receipt != .refused else { return }
         self.peers!.counters.pushesIn += 1
+        guard let first else { return }  // All of it is held.
         self.peers!.counters.duplicates += known
         guard !fresh.isEmpty else { return self.peers!.rumors.heardAgain(push, first: first) }
         self.peers!.counters.arrived(hops: push.hops &+ 1, records: RecordLayout.frameCount(in: fresh))
@@ -123,30 +124,50 @@ extension Replica {
         self.peers!.rumors.add(Push(hops: push.hops, named: push.named, records: fresh), first: first, position: position)
     }
 
-    /// Goes through records that a peer has sent; one that is not what it must be closes the link.
-    ///
-    /// - Returns: false where it did.
+    /// What came of records that a peer has sent.
+    enum Receipt: Equatable {
+        case taken
+        /// Some were stamped too far ahead, and are held.
+        case partlyHeld
+        /// One was not what it must be, or stamped beyond what is waited for: the link is closed, and what followed was not looked at.
+        case refused
+    }
+
+    /// Goes through records that a peer has sent, but for those that are held.
     func forEachReceived(
-        _ bytes: UnsafeRawBufferPointer, on link: PeerLink, _ body: (UnsafeRawBufferPointer, RecordView, Token) throws(StoreError) -> Void
-    ) throws(StoreError) -> Bool {
-        var offset = 0
+        _ bytes: UnsafeRawBufferPointer, _ source: Store.Source, on link: PeerLink,
+        _ body: (UnsafeRawBufferPointer, RecordView, Token) throws(StoreError) -> Void
+    ) throws(StoreError) -> Receipt {
+        let bounds = self.stampBounds
+        var (offset, receipt) = (0, Receipt.taken)
         while offset < bytes.count {
             guard let frame = RecordLayout.firstFrame(in: UnsafeRawBufferPointer(rebasing: bytes[offset...])),
                 let (record, token) = RecordView.received(frame, under: self.store.identity.digestKey)
             else {
                 self.refuse(link, because: "it sent a record that is damaged or not one")
-                return false
+                return .refused
             }
-            try body(frame, record, token)
             offset += frame.count
+            switch bounds.verdict(on: record.stampTime) {
+            case .taken: try body(frame, record, token)
+            // Of a push what is known changes nothing, whatever this node's clock was when it came first.
+            case _ where source == .push && self.store.seen.covers(record.dot): try body(frame, record, token)
+            case .held:
+                self.hold(record, from: link)
+                receipt = .partlyHeld
+            case .refused(let refusal):
+                self.refuse(link, for: record, refusal)
+                return .refused
+            }
         }
-        return true
+        return receipt
     }
 
-    /// Merges one received version. Stamps that are issued from now on are greater (I10).
+    /// Merges one received version. Stamps that are issued from now on are greater than it, once it is applied (I10).
     func merge(_ record: RecordView, _ token: Token, _ source: Store.Source, at moment: Moment) throws(StoreError) -> Store.Merged {
-        self.clock.observe(record.stampTime)
         self.peers!.tickIsMixed = true
-        return try self.store.merge(record, token: token, source, at: moment.now)
+        let merged = try self.store.merge(record, token: token, source, at: moment.now)
+        if merged != .known { self.clock.observe(record.stampTime) }
+        return merged
     }
 }

@@ -91,7 +91,7 @@ extension Replica {
     /// Handles what waits, as far as the digest can be read; ends a session that has stalled.
     func tendExchange(of link: PeerLink, at moment: Moment) throws(StoreError) {
         guard link.exchange != nil else { return }
-        while let message = link.exchange?.inbox.first {
+        while !link.isClosing, let message = link.exchange?.inbox.first {
             guard !self.isHeldUp, try self.canReadDigest() else { return }
             link.exchange!.inbox.removeFirst()
             let actions = try link.exchange!.session.handle(message, StoreReader(store: self.store), at: moment.now)
@@ -108,7 +108,7 @@ extension Replica {
             case .merge(let bytes): try self.merge(bytes, of: link, at: moment)
             case .show(let bytes): link.exchange?.request?.show(bytes)
             case .covered(let seen):
-                if let seen { self.join(seen, at: moment.now) }  // I26 (ii)
+                if let seen, link.exchange?.hasSkipped == false { self.join(seen, at: moment.now) }  // I26 (ii)
             case .compareRoot(let root): self.compare(root, of: link, at: moment.now)
             case .ended(let fault):
                 // The last word still has to go out.
@@ -120,8 +120,8 @@ extension Replica {
     private func merge(_ bytes: [UInt8], of link: PeerLink, at moment: Moment) throws(StoreError) {
         var progress = link.exchange!.progress
         let known = self.store.seen
-        _ = try bytes.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
-            try self.forEachReceived(bytes, on: link) { frame, record, token throws(StoreError) in
+        let receipt = try bytes.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
+            try self.forEachReceived(bytes, .session, on: link) { frame, record, token throws(StoreError) in
                 progress.entriesIn += 1
                 progress.bytesIn += frame.count
                 if !known.covers(record.dot) { progress.inFlight += 1 }
@@ -129,6 +129,7 @@ extension Replica {
             }
         }
         link.exchange?.progress = progress
+        if receipt != .taken { link.exchange?.hasSkipped = true }
     }
 
     private func compare(_ root: SessionRoot, of link: PeerLink, at now: Instant) {
@@ -160,6 +161,7 @@ extension Replica {
         var random = self.peers!.random
         self.peers!.withRelation(to: peer, at: now) { $0.trigger.ended(at: now, using: &random) }
         self.peers!.random = random
+        if isRepair, exchange.hasSkipped { self.pause(peer, at: now) }
         self.peers!.rounds.noticedChange(at: now)
         exchange.request?.end(SessionOutcome(exchange: exchange, tally: tally, fault: fault, took: now.since(exchange.began)), at: now)
         // What short sums overlooked is found by full ones, unless writes that came meanwhile explain the difference.

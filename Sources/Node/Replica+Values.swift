@@ -88,7 +88,7 @@ extension Replica {
     private func nextVersion(isTombstone: Bool, at moment: Moment) -> VersionHeader {
         let replica = self.store.identity.replica
         let dot = Dot(replica: replica, sequence: self.store.seen.watermark(of: replica) + 1)
-        return VersionHeader(dot: dot, stamp: self.clock.issue(at: moment.wall), isTombstone: isTombstone)
+        return VersionHeader(dot: dot, stamp: self.clock.issue(at: self.time(at: moment)), isTombstone: isTombstone)
     }
 
     /// Answers that a stored version does not have its checksum.

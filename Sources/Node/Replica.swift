@@ -35,15 +35,24 @@ package final class Replica {
     var peers: PeerSet?
     /// What made it impossible to keep what peers have agreed on: the process must stop.
     package internal(set) var peerFailure: StoreError?
-    var lastTick: Instant
     var damageWatch = DamageWatch()
+    /// When this tick began, by both clocks.
+    private(set) var lastMoment: Moment
+    var lastTick: Instant { self.lastMoment.now }
+    var wallClock = WallClock()
+    /// What is wrong with the clock, and what was last told of that.
+    var clockTrouble: WallClock.Trouble?
+    var toldTrouble: (trouble: WallClock.Trouble, at: Instant)?
+    /// What an operator should know of a node that has no peers.
+    private var notices: [String] = []
 
     package init(
         store: Store, configuration: ReplicaConfiguration, randomSeed: UInt64, startedAt: Instant, surroundings: @escaping () -> Surroundings
     ) {
         (self.store, self.configuration, self.surroundings) = (store, configuration, surroundings)
         self.clock = HybridLogicalClock(replica: store.identity.replica, startingAt: store.greatestStamp)
-        (self.random, self.startedAt, self.lastTick) = (SplitMix64(seed: randomSeed), startedAt, startedAt)
+        (self.random, self.startedAt) = (SplitMix64(seed: randomSeed), startedAt)
+        self.lastMoment = Moment(now: startedAt, wall: WallTime(milliseconds: 0))
     }
 
     /// Begins to look for the others.
@@ -67,12 +76,17 @@ package final class Replica {
     package var hasPeers: Bool { self.peers != nil }
     package var peerLinks: [PeerLink] { self.peers?.links ?? [] }
 
-    /// What the driver has to do for the peers' sake, each once.
+    /// What the driver has to do for the peers' sake, each once, and what an operator should know.
     package func takePeerRequests() -> [PeerRequest] {
-        guard self.peers != nil, !self.peers!.requests.isEmpty else { return [] }
+        let notices = self.notices
+        if !notices.isEmpty { self.notices.removeAll() }
+        guard self.peers != nil, !self.peers!.requests.isEmpty else { return notices.map { .tell($0) } }
         defer { self.peers!.requests.removeAll() }
-        return self.peers!.requests
+        return notices.map { .tell($0) } + self.peers!.requests
     }
+
+    /// Something that an operator should know.
+    func tell(_ text: String) { if self.peers == nil { self.notices.append(text) } else { self.peers!.requests.append(.tell(text)) } }
 
     /// The log was cut back to `origin`: nothing that depended on it may leave.
     package func appendFailed(from origin: LogPosition, at now: Instant) throws(StoreError) {
@@ -300,8 +314,10 @@ package final class Replica {
     // MARK: Ticks
 
     /// Prepares a burst: says how much may be written, and whose turn the digest is.
-    package func beginTick(at now: Instant) {
-        self.lastTick = now
+    package func beginTick(at moment: Moment) {
+        let now = moment.now
+        self.lastMoment = moment
+        self.tendClock()
         self.noteCommands(at: now)
         self.store.replenish(at: now)
         self.store.holdsFreeze = self.digestTurn.isOn(jobs: self.digestJobs, isDraining: self.store.frozen != nil, at: now)

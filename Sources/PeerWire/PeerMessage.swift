@@ -83,9 +83,11 @@ package struct Introduction: Equatable, Sendable {
     package var announced: Seen?
     /// In its own encoding.
     package var roster: [UInt8]
+    /// The sender's wall clock as it reads, of which 48 bits cross the wire.
+    package var wall: WallTime
 
-    package init(start: Start, sequence: UInt64, announced: Seen?, roster: [UInt8]) {
-        (self.start, self.sequence, self.announced, self.roster) = (start, sequence, announced, roster)
+    package init(start: Start, sequence: UInt64, announced: Seen?, roster: [UInt8], wall: WallTime) {
+        (self.start, self.sequence, self.announced, self.roster, self.wall) = (start, sequence, announced, roster, wall)
     }
 }
 

@@ -129,16 +129,20 @@ package enum PeerWire {
         static let root: UInt8 = 1
         static let seen: UInt8 = 2
         static let complete: UInt8 = 4
-        static let damage: UInt8 = 8
-        static let known: UInt8 = 15
+        static let holding: UInt8 = 8
+        static let damage: UInt8 = 16
+        static let known: UInt8 = 31
     }
 
     private static func append(_ summary: Summary, to bytes: inout [UInt8]) {
         var flags: UInt8 = summary.isComplete ? SummaryFlags.complete : 0
         if summary.root != nil { flags |= SummaryFlags.root }
         if summary.seen != nil { flags |= SummaryFlags.seen }
+        if summary.isHolding { flags |= SummaryFlags.holding }
         if summary.hasDamage { flags |= SummaryFlags.damage }
         bytes.append(contentsOf: [summary.part.rawValue, flags])
+        bytes.append(summary.clock.mark)
+        bytes.append(summary.clock.wall)
         bytes.append(summary.seenHash)
         bytes.append(summary.membersHash)
         if let root = summary.root { bytes.append(root) }
@@ -210,28 +214,30 @@ package enum PeerWire {
     private static func append(_ introduction: Introduction, to bytes: inout [UInt8]) {
         bytes.append(introduction.start)
         bytes.append(introduction.sequence)
+        bytes.append(introduction.wall)
         bytes.append(UInt32(introduction.roster.count))
         bytes.append(contentsOf: introduction.roster)
         bytes.append(introduction.announced)
     }
 
     private static func readIntroduction(_ reader: inout WireReader) throws(PeerWireError) -> Introduction {
-        let (start, sequence) = (try reader.start(), try reader.number(UInt64.self))
+        let (start, sequence, wall) = (try reader.start(), try reader.number(UInt64.self), try reader.wall())
         let roster = try reader.bytes(Int(try reader.number(UInt32.self)))
-        return Introduction(start: start, sequence: sequence, announced: try reader.optionalSeen(), roster: roster)
+        return Introduction(start: start, sequence: sequence, announced: try reader.optionalSeen(), roster: roster, wall: wall)
     }
 
     private static func readSummary(_ reader: inout WireReader) throws(PeerWireError) -> Summary {
         guard let part = Summary.Part(rawValue: try reader.number(UInt8.self)) else { throw reader.malformed }
         let flags = try reader.number(UInt8.self)
         guard flags & ~SummaryFlags.known == 0 else { throw reader.malformed }
+        let clock = ClockWord(mark: try reader.number(UInt32.self), wall: try reader.wall())
         let (seenHash, membersHash) = (try reader.number(UInt64.self), try reader.number(UInt64.self))
         let root = flags & SummaryFlags.root != 0 ? try reader.digest() : nil
         let seen = flags & SummaryFlags.seen != 0 ? try reader.restAsSeen() : nil
         try reader.end()
         return Summary(
             part: part, root: root, seenHash: seenHash, membersHash: membersHash, seen: seen, isComplete: flags & SummaryFlags.complete != 0,
-            hasDamage: flags & SummaryFlags.damage != 0)
+            isHolding: flags & SummaryFlags.holding != 0, clock: clock, hasDamage: flags & SummaryFlags.damage != 0)
     }
 
     private static func readPush(_ reader: inout WireReader) throws(PeerWireError) -> Push {

@@ -48,6 +48,12 @@ struct WireReader {
         Start(counter: try self.number(UInt64.self), nonce: try self.number(UInt64.self))
     }
 
+    /// Milliseconds since 1970 in 48 bits.
+    mutating func wall() throws(PeerWireError) -> WallTime {
+        let low = try self.number(UInt32.self)
+        return WallTime(milliseconds: UInt64(try self.number(UInt16.self)) << 32 | UInt64(low))
+    }
+
     /// A number, and nothing behind it.
     mutating func lastNumber() throws(PeerWireError) -> UInt64 {
         let number = try self.number(UInt64.self)
@@ -168,6 +174,13 @@ extension [UInt8] {
     mutating func append(_ start: Start) {
         self.append(start.counter)
         self.append(start.nonce)
+    }
+
+    /// As much as 48 bits hold: what a clock says beyond is as wrong.
+    mutating func append(_ wall: WallTime) {
+        let milliseconds = Swift.min(wall.milliseconds, Stamp.maximumMilliseconds)
+        self.append(UInt32(truncatingIfNeeded: milliseconds))
+        self.append(UInt16(truncatingIfNeeded: milliseconds >> 32))
     }
 
     mutating func append(_ digest: Digest) {

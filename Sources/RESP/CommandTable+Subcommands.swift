@@ -112,7 +112,8 @@ extension CommandTable {
         .hearsayMembers: CommandSpecification(
             "hearsay|members", arity: 2, flags: [.loading, .stale],
             group: .hearsay, since: "0.2.0", tips: ["nondeterministic_output"],
-            summary: "Lists the members that this node knows: address, link, whether their roots are equal", complexity: "O(n), n = members"),
+            summary: "Lists the members that this node knows: address, link, whether their roots are equal, how far their clocks are off",
+            complexity: "O(n), n = members"),
         .hearsayLag: CommandSpecification(
             "hearsay|lag", arity: 2, flags: [.loading, .stale],
             group: .hearsay, since: "0.3.0", tips: ["nondeterministic_output"],

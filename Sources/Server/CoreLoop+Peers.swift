@@ -44,7 +44,6 @@ extension CoreLoop {
 
     /// Sends what may leave, and does what the replica asks for.
     func servePeers() {
-        guard self.replica.hasPeers else { return }
         let connections = self.peerConnections
         for connection in connections { connection.pump() }
         if let failure = self.replica.peerFailure { self.fail(failure) }

@@ -77,7 +77,7 @@ final class CoreLoop {
         guard !self.isInTick else { return }
         self.isInTick = true
         self.moment = SystemClock.moment()
-        self.replica.beginTick(at: self.moment.now)
+        self.replica.beginTick(at: self.moment)
         self.eventLoop.assumeIsolated().execute { self.endTick() }
         self.resumeWaiting()
     }

@@ -22,6 +22,7 @@ package enum CheckName: String, CaseIterable, Sendable {
     case boundedMemory = "bounded-memory"
     case joinersApplyNothing = "joiners-apply-nothing"
     case joinersCount = "joiners-count"
+    case clockBound = "clock-bound"
 }
 
 /// Something that must hold does not.
@@ -51,7 +52,7 @@ extension Check {
 extension World {
     static let nodeChecks: [any Check] = [
         JoinersApplyNothing(), JoinersCount(), SeenWithData(), DigestEqualsScan(), BoundedMemory(), OneProcessPerID(), AcknowledgedKept(),
-        RefusedStayAway(),
+        RefusedStayAway(), ClockBound(),
     ]
 }
 

@@ -16,6 +16,9 @@ package enum Fault: String, CaseIterable, Sendable {
     case clockFreeze = "clock-freeze"
     // Operators.
     case join, wipe, restore, copy, leave, remove, replace
+    // Clocks that are wrong by more than others take, and put right again; a machine that has none. Behind the others, whose scripts stay as they were.
+    case clockLeap = "clock-leap"
+    case noClock = "no-clock"
 }
 
 /// What else is counted, so that a suite in which it never happens does not pass.
@@ -37,6 +40,9 @@ package enum Happening: String, CaseIterable, Sendable {
     case lostUnsynced = "acknowledged writes lost with the power, as `interval` allows"
     case waits = "WAITs that counted a member"
     case modifications = "values read, changed and written back"
+    case holds = "versions held until their time"
+    case stampRefusals = "versions refused for their stamps"
+    case farStamps = "nodes emptied because nobody takes their stamps"
 }
 
 /// How often everything happened.

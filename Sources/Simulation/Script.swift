@@ -24,6 +24,10 @@ package struct Step: Equatable, Sendable {
         case flipBit(node: Int, inLog: Bool, choice: UInt64, down: Duration)
         case stepClock(node: Int, milliseconds: Int)
         case freezeClock(node: Int, for: Duration)
+        /// Somebody sets a clock ahead by more than others take, and puts it right after a while.
+        case leapClock(node: Int, milliseconds: Int, for: Duration)
+        /// The second half of that.
+        case endLeap(node: Int, milliseconds: Int)
         /// A node that has never run is started.
         case appear(node: Int)
         /// A new node, of a new name, that knows some of the others.
@@ -76,6 +80,7 @@ package struct Step: Equatable, Sendable {
         case .flipBit: .bitFlip
         case .stepClock: .clockStep
         case .freezeClock: .clockFreeze
+        case .leapClock, .endLeap: .clockLeap
         case .join: .join
         case .wipe: .wipe
         case .snapshot, .restore: .restore
@@ -137,7 +142,7 @@ package struct Script: Equatable, Sendable {
         func milliseconds(_ range: ClosedRange<Int>) -> Duration { .milliseconds(Int.random(in: range, using: &random)) }
         func add(_ action: Step.Action) { self.steps.append(Step(at: at, action: action)) }
         switch fault {
-        case .loss, .duplication, .delay, .split, .stall, .offset, .drift: preconditionFailure("\(fault) is a rate")
+        case .loss, .duplication, .delay, .split, .stall, .offset, .drift, .noClock: preconditionFailure("\(fault) is a rate")
         case .partition:
             add(.partition(Partition.Kind.allCases.randomElement(using: &random)!, order: random.next(), for: milliseconds(500...8_000)))
         case .reset: add(.reset(choice: random.next()))
@@ -151,6 +156,8 @@ package struct Script: Equatable, Sendable {
             add(.flipBit(node: node, inLog: random.next() % 3 == 0, choice: random.next(), down: milliseconds(10...2_000)))
         case .clockStep: add(.stepClock(node: node, milliseconds: Int.random(in: -5_000...5_000, using: &random)))
         case .clockFreeze: add(.freezeClock(node: node, for: milliseconds(100...10_000)))
+        case .clockLeap:
+            add(.leapClock(node: node, milliseconds: Int.random(in: 660_000...3_600_000, using: &random), for: milliseconds(500...8_000)))
         case .join: add(.join)
         case .wipe: add(.wipe(node: node, down: milliseconds(10...6_000)))
         case .restore:

@@ -13,6 +13,10 @@ import Versioning
 final class SimulatedNode {
     let index: Int
     var clock: NodeClock
+    /// The latest time that its clock has shown to it, or to the node that it is a copy of.
+    private(set) var greatestReading: UInt64 = 0
+    /// By how much it was ever ahead of the right time.
+    private(set) var greatestLead: UInt64 = 0
     private let configuration: StoreConfiguration
     private let settings: ReplicaConfiguration
     private var peers: PeerConfiguration
@@ -114,9 +118,15 @@ final class SimulatedNode {
         self.disk = other.disk.copy()
         self.contents = other.replica == nil ? other.contents : other.base.contents
         (self.provisional, self.hasRotted) = (other.provisional, other.hasRotted)
+        self.greatestReading = other.greatestReading
     }
 
     func moment(at now: Instant) -> Replica.Moment { Replica.Moment(now: now, wall: self.clock.wall(at: now)) }
+
+    func noteReading(_ wall: WallTime, at now: Instant) {
+        self.greatestReading = max(self.greatestReading, wall.milliseconds)
+        self.greatestLead = max(self.greatestLead, max(wall.milliseconds, NodeClock.right(at: now)) - NodeClock.right(at: now))
+    }
 
     var peerConfiguration: PeerConfiguration { self.peers }
 

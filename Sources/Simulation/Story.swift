@@ -22,6 +22,7 @@ extension WorldPlan {
         parts.append("delays up to \(self.greatestDelay)")
         if self.greatestClockOffset > .zero { parts.append("clocks off by up to \(self.greatestClockOffset)") }
         if self.greatestDrift > 0 { parts.append("drifting by up to \(self.greatestDrift) millionths") }
+        if self.clocklessNodes > 0 { parts.append("a machine without a clock") }
         return parts.joined(separator: "; ")
     }
 }
@@ -52,6 +53,9 @@ extension Step.Action {
             "node \(node) is killed, a bit of its \(inLog ? "log" : "entries in the base") is another, and it is back after \(down)"
         case .stepClock(let node, let milliseconds): "the clock of node \(node) steps by \(milliseconds) ms"
         case .freezeClock(let node, let duration): "the clock of node \(node) stands still for \(duration)"
+        case .leapClock(let node, let milliseconds, let duration):
+            "the clock of node \(node) is set ahead by \(milliseconds) ms, and put right after \(duration)"
+        case .endLeap(let node, let milliseconds): "the clock of node \(node) is set back by \(milliseconds) ms"
         case .appear(let node): "node \(node) is started, empty"
         case .join: "a new node joins"
         case .wipe(let node, let down): "the disk of node \(node) is exchanged for an empty one, and it is back after \(down)"

@@ -1,6 +1,7 @@
 import Basics
 import Node
 import Storage
+import Versioning
 
 /// The end of a history: everything works again, and all must come to hold the same.
 extension World {
@@ -30,7 +31,8 @@ extension World {
         (2 * (nodes - 1) + 3) * (durability == .interval ? 2 : 1)
     }
 
-    /// Everything works from now on, and clients have gone. Connections that have lost something break: TCP brings everything or ends.
+    /// Everything works from now on, and clients have gone. Connections that have lost something break: TCP brings everything or ends. Clocks are set
+    /// right, where there is one.
     package func heal() throws {
         self.network.hasFaults = false
         self.isHealed = true
@@ -39,20 +41,23 @@ extension World {
         for node in self.members {
             node.makeRoom()
             node.slowUntil = self.now
+            node.clock.setRight()
             if node.replica == nil { try self.start(node) }
         }
         self.resetLossy()
         self.settledAt = self.nodes.flatMap(\.ends).map { $0.connection.arrival(at: $0.side) }.max() ?? self.now
     }
 
-    /// Runs until all hold the same.
+    /// Runs until all hold the same. Rounds count from when what was stamped ahead of the right time is due: until then honest nodes do not take it.
     @discardableResult
     package func converge() throws -> Healing {
-        let start = self.now
-        while !self.isWhole {
+        let (start, longest) = (self.now, self.wholeLimit + self.longestWaitForStamps)
+        while !self.isWhole || !self.isEverythingDue {
             try self.followAdvice()
             try self.run(until: self.now + .milliseconds(100))
-            guard self.now.since(start) < self.wholeLimit else { throw Violation(.liveness, "\(self.wholeLimit) after healing not all are linked") }
+            guard self.now.since(start) < longest else {
+                throw Violation(.liveness, "\(longest) after healing not all are linked: \(self.situation)")
+            }
         }
         let (whole, limit) = (self.now.since(start), Self.roundLimit(nodes: self.members.count, durability: self.plan.durability))
         let before = self.members.map { $0.replica!.roundQuestions }
@@ -69,8 +74,11 @@ extension World {
     }
 
     /// Operators do what nodes tell them: who is no member any more comes back with an empty disk, and of two processes with one id the one that is left
-    /// is started again.
+    /// is started again. Who has stamps that nobody takes comes back with an empty disk too; what is ahead by less is waited for.
     private func followAdvice() throws {
+        for node in self.members where node.replica?.stampsAheadMilliseconds ?? 0 > StampBounds.heldMilliseconds {
+            if try self.empty(node) { self.counts[.farStamps] += 1 }
+        }
         for node in self.members where node.replica?.isExcluded ?? false {
             self.counts[.exclusions] += 1
             try self.empty(node)
@@ -90,6 +98,16 @@ extension World {
             guard let replica = node.replica, replica.isServing, !replica.isContested, node.pausedUntil <= self.now else { return false }
             return replica.peerLinks.count { $0.isReady } == members.count - 1
         }
+    }
+
+    /// What is waited for.
+    private var situation: String {
+        self.members.map { node in
+            guard let replica = node.replica else { return "node \(node.index) is down" }
+            let links = replica.peerLinks.count { $0.isReady }
+            let waits = [replica.isServing ? nil : "does not serve", replica.isContested ? "contested" : nil, replica.isHolding ? "holds" : nil]
+            return (["node \(node.index) has \(links) links"] + waits.compactMap(\.self)).joined(separator: ", ")
+        }.joined(separator: "; ")
     }
 
     /// The rounds that every node has begun.

@@ -148,7 +148,10 @@ extension World {
                 let number = Attempt.number(in: record.payload)
                 node.noteOwn(SimulatedNode.Provisional(position: batch.position, dot: dot, number: number, version: version))
             } else if failure == nil {
-                do { try self.ledger.check(dot, version, on: node.index) } catch { failure = error }
+                do {
+                    try self.ledger.check(dot, version, on: node.index)
+                    try self.checkBound(of: version.stamp, on: node)
+                } catch { failure = error }
             }
         }
         self.counts[.nothingUndurableLeaves] += 1

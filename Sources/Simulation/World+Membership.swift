@@ -46,13 +46,17 @@ extension World {
     }
 
     /// A node gets an empty disk, and is back at once.
-    func empty(_ node: SimulatedNode) throws {
-        guard self.canSpare(node) else { return }
+    ///
+    /// - Returns: false where it cannot be spared.
+    @discardableResult
+    func empty(_ node: SimulatedNode) throws -> Bool {
+        guard self.canSpare(node) else { return false }
         self.countBootstraps(of: node)
         self.closeAll(of: node, tellsOthers: true)
         self.excuseUnreplicated(of: node)
         node.wipe()
         try self.start(node)
+        return true
     }
 
     private func join() throws {

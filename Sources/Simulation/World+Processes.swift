@@ -45,6 +45,11 @@ extension World {
         case .freezeClock(let index, let duration):
             self.counts[.clockFreeze] += 1
             self.member(index).clock.freeze(at: self.now, for: duration)
+        case .leapClock(let index, let milliseconds, let duration):
+            self.counts[.clockLeap] += 1
+            self.member(index).clock.step(milliseconds: milliseconds)
+            self.plan(.happen(.endLeap(node: index, milliseconds: milliseconds)), in: duration)
+        case .endLeap(let index, let milliseconds): self.member(index).clock.step(milliseconds: -milliseconds)
         case .join, .wipe, .snapshot, .restore, .copy, .leave, .remove, .expel, .replace: try self.operateMembership(action)
         }
     }
@@ -184,6 +189,7 @@ extension World {
 
     /// Before a process ends, and at the end of a history.
     func countBootstraps(of node: SimulatedNode) {
+        self.countStamps(of: node)
         guard let (begun, resumed) = node.replica?.bootstraps else { return }
         self.counts[.bootstraps] += begun
         self.counts[.resumedBootstraps] += resumed

@@ -5,12 +5,12 @@ import Storage
 extension World {
     /// Founds a cluster without faults.
     package static func calm(
-        seed: UInt64, nodes: Int, joiners: Int = 0, logCapBytes: Int = 1 << 30, bootstrapBytesPerSecond: Int = 0
+        seed: UInt64, nodes: Int, joiners: Int = 0, logCapBytes: Int = 1 << 30, bootstrapBytesPerSecond: Int = 0, clocklessNodes: Int = 0
     ) throws -> World {
         var plan = WorldPlan(seed: seed, nodes: nodes)
         for fault in Fault.allCases { plan.leaveOut(fault) }
         (plan.logCapBytes, plan.durability, plan.keys) = (logCapBytes, .always, 1_000)
-        (plan.joiners, plan.bootstrapBytesPerSecond) = (joiners, bootstrapBytesPerSecond)
+        (plan.joiners, plan.bootstrapBytesPerSecond, plan.clocklessNodes) = (joiners, bootstrapBytesPerSecond, clocklessNodes)
         let world = try World(seed: seed, plan: plan)
         try world.found()
         return world

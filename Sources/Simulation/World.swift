@@ -70,6 +70,11 @@ package final class World {
         (self.disks, self.retries) = (SplitMix64(seed: seeds.next()), SplitMix64(seed: seeds.next()))
         (self.identities, self.clocks) = (SplitMix64(seed: seeds.next()), SplitMix64(seed: seeds.next()))
         for _ in 0..<plan.nodes { try self.addNode(expected: plan.nodes) }
+        var clockless = SplitMix64(seed: seeds.next())
+        for _ in 0..<plan.clocklessNodes {
+            self.counts[.noClock] += 1
+            self.nodes[Int(clockless.next() % UInt64(plan.nodes))].clock.takeAway()
+        }
         for node in self.nodes { try self.start(node) }
         for _ in 0..<plan.joiners { try self.addNode(expected: 0) }
     }
@@ -194,7 +199,8 @@ package final class World {
     private func tick(_ node: SimulatedNode, _ body: (Replica) throws -> Void) throws {
         guard let replica = node.replica else { return }
         let (moment, wasJoining, id) = (node.moment(at: self.now), replica.isJoining, replica.store.identity.replica)
-        replica.beginTick(at: self.now)
+        node.noteReading(moment.wall, at: self.now)
+        replica.beginTick(at: moment)
         try body(replica)
         try replica.tendPeers(at: moment)
         for end in node.ends where end.connection.inputCount(of: end.side) > 0 {
@@ -217,6 +223,8 @@ package final class World {
         if replica.store.identity.replica != id { self.counts[.renewals] += 1 }
         if wasJoining, !replica.isJoining {
             self.counts[.joined] += 1
+            // Nothing that it was given is shown before its time.
+            try self.checkNewestStamp(of: node)
             try self.check(node)
         }
         self.untilSample -= 1

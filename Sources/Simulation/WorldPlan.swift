@@ -23,6 +23,8 @@ package struct WorldPlan: Equatable, Sendable {
     /// Each node's wall clock is off by up to so much, and runs too fast or too slow by up to so many parts in a million.
     package var greatestClockOffset = Duration.zero
     package var greatestDrift = 0
+    /// So many of the founders' machines have no clock of their own: 1 or none.
+    package var clocklessNodes = 0
     package var tableEntries: Int
     /// So much of each node's log is kept for the others: with none, or little, what they lack is found by sessions.
     package var logCapBytes: Int
@@ -79,6 +81,12 @@ package struct WorldPlan: Equatable, Sendable {
         // half of the copies never meet what they are a copy of.
         self[.copy] = some(1...1, oneIn: 2)
         self[.remove] = some(1...2, oneIn: 2)
+        // In some of the histories in which clocks are off they are off by minutes: up to ten, or nearly.
+        if self.greatestClockOffset > .zero, random.next() % 4 == 0 {
+            self.greatestClockOffset = .seconds(600 - Int.random(in: 0...24, using: &random) * 24)
+        }
+        self[.clockLeap] = some(1...1, oneIn: 4)
+        self.clocklessNodes = some(1...1, oneIn: 5)
     }
 
     /// Leaves a kind of fault out. What else happens stays as it was drawn.
@@ -91,6 +99,7 @@ package struct WorldPlan: Equatable, Sendable {
         case .delay: self.greatestDelay = Self.leastDelay
         case .offset: self.greatestClockOffset = .zero
         case .drift: self.greatestDrift = 0
+        case .noClock: self.clocklessNodes = 0
         default: self[fault] = 0
         }
     }

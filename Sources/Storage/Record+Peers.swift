@@ -43,14 +43,13 @@ extension RecordLayout {
         bytes.append(contentsOf: value)
     }
 
-    /// Stamps beyond the end of the year 2100 are refused: they would drive this node's own clock to where it cannot go on (I11).
-    package static let maximumStampMilliseconds: UInt64 = 4_133_980_799_999
     /// No replica writes so often: a million times a second for nine years.
     package static let maximumSequence: UInt64 = 1 << 48
 }
 
 extension RecordView {
-    /// A record that a peer has sent, checked in every field, and the token of its key; nil where it is not what a node writes.
+    /// A record that a peer has sent, checked in every field but its stamp, which `StampBounds` judges, and the token of its key; nil where it is not
+    /// what a node writes.
     package static func received(_ frame: UnsafeRawBufferPointer, under key: DigestKey) -> (record: RecordView, token: Token)? {
         guard let record = RecordView(frame: frame), frame[5] == FrameFlags.none, record.isPlausible else { return nil }
         guard !record.isTombstone || record.payload.isEmpty, record.isCanonical else { return nil }
@@ -65,7 +64,7 @@ extension RecordView {
     }
 
     private var isPlausible: Bool {
-        (1...RecordLayout.maximumSequence).contains(self.dot.sequence) && self.stamp.milliseconds <= RecordLayout.maximumStampMilliseconds
+        (1...RecordLayout.maximumSequence).contains(self.dot.sequence)
     }
 
     /// True where this is a write of a replica that it has logged as its own, not got back from a peer.

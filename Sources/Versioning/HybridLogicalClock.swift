@@ -7,7 +7,8 @@ import Basics
 /// - Bound: how far ahead an observed stamp may be is the caller's rule (I11); this type believes what it is told. A clock driven to the very end of
 ///   64 bits issues that last time again and again instead of trapping. Nothing within the caller's rule comes near it: 2100 is a 68th of the way.
 /// - Source: Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), figure 5. The paper's pair (l, c) is one number here, so its three cases are
-///   one maximum. Where the paper leaves c unbounded, ours carries into l after 65,536 stamps in a millisecond.
+///   one maximum. Where the paper leaves c unbounded, ours carries into l after 65,535 stamps in a millisecond: the greatest counter is never issued,
+///   and refused where it comes from elsewhere (`StampBounds`).
 package struct HybridLogicalClock: Equatable, Sendable {
     /// The greatest time issued or observed, as in `Stamp.time`.
     package private(set) var latest: UInt64
@@ -24,7 +25,10 @@ package struct HybridLogicalClock: Equatable, Sendable {
     /// A wall clock that reads beyond 48 bits (the year 10889) is broken and tells nothing, so it is left out: clamping it would jump to the end of
     /// the range, with no way back once the clock is set right.
     package mutating func issue(at wall: WallTime) -> Stamp {
-        let (next, overflow) = self.latest.addingReportingOverflow(1)
+        // Past the greatest counter, to the next millisecond.
+        let isLastCounter = UInt16(truncatingIfNeeded: self.latest) >= .max - 1
+        let (next, overflow) = self.latest.addingReportingOverflow(
+            isLastCounter ? UInt64(UInt16.max - UInt16(truncatingIfNeeded: self.latest)) + 1 : 1)
         self.latest = overflow ? .max : next
         if wall.milliseconds <= Stamp.maximumMilliseconds {
             self.latest = max(self.latest, wall.milliseconds << UInt64(Stamp.counterBits))

@@ -7,7 +7,7 @@ struct SimulateCommand: ParsableCommand {
         commandName: "simulate", abstract: "Run seeded histories of a simulated cluster and check what must hold.",
         discussion: """
             Five nodes, the code that `hearsay node` runs, on simulated disks, clocks and network: messages are lost, repeated, cut and held up, \
-            nodes are cut off, killed, paused and lose their power, disks fill up, fail, and are exchanged for empty, older or copied ones, clocks step and stop, members come and go. Then all must come to hold the \
+            nodes are cut off, killed, paused and lose their power, disks fill up, fail, and are exchanged for empty, older or copied ones, clocks are wrong, step and stop, members come and go. Then all must come to hold the \
             same data, with no acknowledged write lost. The same options give the same history, which the digest at the end of its line tells.
 
             A history that shows a fault is made short, told as a story, and named by the options that replay it.

@@ -60,6 +60,17 @@ struct GapWatchTests {
         #expect(self.advice(&watch, 1...3, 1...5, round: 4) == self.gap(4...5))
     }
 
+    @Test("asks again for what came and was held, once that is missing again")
+    func held() {
+        var watch = GapWatch()
+        guard case .ask(let gaps) = self.advice(&watch, 1...3, 1...5, round: 0) else { return #expect(Bool(false)) }
+        watch.ask(for: gaps)
+        watch.answered(isHeld: true)
+        // Held, the writes count as seen; then their time has come.
+        #expect(self.advice(&watch, 1...5, 1...5, round: 1) == .wait)
+        #expect(self.advice(&watch, 1...3, 1...5, round: 2) == self.gap(4...5))
+    }
+
     @Test("asks for no more than a question holds")
     func bound() {
         var theirs = Seen()

@@ -91,14 +91,17 @@ extension ProcessTests {
         @Test func `what is set on one node holds on all, and wrong settings are refused by name`() throws {
             let cluster = try TestCluster(2)
             let client = try cluster.client(0)
-            #expect(try fields(of: client.ask("HEARSAY", "SETTING")) == ["identity.patience": "2000"])
+            #expect(try fields(of: client.ask("HEARSAY", "SETTING")) == ["identity.patience": "2000", "clock.drift": "1000"])
             for (arguments, error) in [
                 (["gone.window"], "ERR no such setting; HEARSAY SETTING lists them"),
                 (["identity.patience", "x"], "ERR value is not an integer or out of range"),
                 (["identity.patience", "-1"], "ERR identity.patience takes a number from 0 to 600000"),
                 (["identity.patience", "600001"], "ERR identity.patience takes a number from 0 to 600000"),
+                (["clock.drift", "99"], "ERR clock.drift takes a number from 100 to 300000"),
+                (["clock.drift", "300001"], "ERR clock.drift takes a number from 100 to 300000"),
             ] { #expect(try client.ask(["HEARSAY", "SETTING"] + arguments).errorText == error) }
             #expect(try client.ask("HEARSAY", "SETTING", "IDENTITY.PATIENCE", "600000") == .ok)
+            for value in ["100", "300000"] { #expect(try client.ask("HEARSAY", "SETTING", "clock.drift", value) == .ok) }
             try eventually("n2 to know") { try cluster.client(1).ask("HEARSAY", "SETTING", "identity.patience").text == "600000" }
             try cluster.kill9(1)
             try cluster.restart(1)

@@ -50,8 +50,11 @@ struct Stranger {
         return Self.frame(1, payload + [0, 0, 0])
     }
 
+    /// Its clock reads 1970.
     static func introduction(_ roster: [UInt8]) -> [UInt8] {
-        Self.frame(9, Self.bytes(UInt64(0)) + Self.bytes(UInt64(0)) + Self.bytes(UInt64(0)) + Self.bytes(UInt32(roster.count)) + roster + [0])
+        let clock = [UInt8](repeating: 0, count: 6)
+        return Self.frame(
+            9, Self.bytes(UInt64(0)) + Self.bytes(UInt64(0)) + Self.bytes(UInt64(0)) + clock + Self.bytes(UInt32(roster.count)) + roster + [0])
     }
 
     private static func bytes(_ number: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: number.littleEndian) { Array($0) } }

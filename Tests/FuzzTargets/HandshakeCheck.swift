@@ -64,7 +64,7 @@ enum HandshakeCheck {
                 guard case .record(let record, _, _) = try store.find(store.token(of: bytes), key: bytes) else { return nil }
                 return record.stamp
             }
-            let written = 1_700_000_000_000 + UInt64(key)
+            let written = node.part.stampedAt + UInt64(key)
             try require(stamp.map { $0.milliseconds >= written } ?? false, "key \(key) has \(stamp as Any) and was written at \(written)")
             try require(store.seen.covers(Dot(replica: id, sequence: UInt64(key))), "\(store.seen) lacks the node's write \(key)")
         }

@@ -17,6 +17,8 @@ final class LoneNode {
         var keys: ClosedRange<UInt8>?
         /// Who has dialled.
         var dials: Bool
+        /// When its keys were written, by their stamps.
+        var stampedAt: UInt64 = 1_700_000_000_000
         /// It is a member and has got nothing of what the cluster holds yet.
         var joins = false
 
@@ -59,7 +61,7 @@ final class LoneNode {
         self.base = MemoryBase(contents)
         let store = try Store.open(disk: self.disk, base: self.base, configuration: StoreConfiguration(), using: &generator).store
         self.writer = LogWriter(disk: self.disk, head: store.head)
-        if let keys = part.keys { for key in keys { Self.write(key, to: store) } }
+        if let keys = part.keys { for key in keys { Self.write(key, stampedAt: part.stampedAt, to: store) } }
         self.replica = Replica(
             store: store, configuration: ReplicaConfiguration(), randomSeed: part.seed, startedAt: self.now, surroundings: { Surroundings() })
         var peers = PeerConfiguration()
@@ -73,11 +75,14 @@ final class LoneNode {
         self.greeting = try self.turn { self.link = $0.linkOpened(dialed: part.dials ? other : nil, at: self.now) }
     }
 
-    private static func write(_ key: UInt8, to store: Store) {
+    /// What nodes' clocks read as they begin.
+    static let began: UInt64 = 1_800_000_000_000
+
+    private static func write(_ key: UInt8, stampedAt milliseconds: UInt64, to store: Store) {
         let id = store.identity.replica
         let header = VersionHeader(
             dot: Dot(replica: id, sequence: store.seen.watermark(of: id) + 1),
-            stamp: Stamp(milliseconds: 1_700_000_000_000 + UInt64(key), counter: 0, replica: id), isTombstone: key % 8 == 0)
+            stamp: Stamp(milliseconds: milliseconds + UInt64(key), counter: 0, replica: id), isTombstone: key % 8 == 0)
         withUnsafeBytes(of: key) { bytes in
             let count = header.isTombstone ? 0 : Int(key % 5)
             store.put(header, key: bytes, token: store.token(of: bytes), payloadByteCount: count, at: Instant(nanoseconds: 0)) {
@@ -105,13 +110,13 @@ final class LoneNode {
     }
 
     private var moment: Replica.Moment {
-        Replica.Moment(now: self.now, wall: WallTime(milliseconds: 1_700_000_000_000 + self.now.nanoseconds / 1_000_000))
+        Replica.Moment(now: self.now, wall: WallTime(milliseconds: Self.began + self.now.nanoseconds / 1_000_000))
     }
 
     /// One tick of a core loop, after which the log is synced.
     private func turn(_ body: (Replica) throws -> Void) throws -> [UInt8] {
         self.now = self.now + .milliseconds(20)
-        self.replica.beginTick(at: self.now)
+        self.replica.beginTick(at: self.moment)
         try body(self.replica)
         try self.replica.tendPeers(at: self.moment)
         if self.replica.wantsTending { try self.replica.tendDigest(at: self.now) }

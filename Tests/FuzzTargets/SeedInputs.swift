@@ -71,12 +71,18 @@ extension FuzzTarget {
             cluster: LoneNode.cluster, replica: ReplicaID(high: 3, low: 4), start: Start(counter: 5, nonce: 6), expected: 3, isEmpty: true,
             name: "n1",
             host: "127.0.0.1", port: 7_380)
-        let summary = Summary(part: .answer, root: Digest(entries: 1, sum: 2), seenHash: 3, membersHash: 4, seen: Self.seen, isComplete: true)
+        let wall = WallTime(milliseconds: 1_800_000_000_123)
+        let summary = Summary(
+            part: .answer, root: Digest(entries: 1, sum: 2), seenHash: 3, membersHash: 4, seen: Self.seen, isComplete: true, isHolding: true,
+            clock: ClockWord(mark: 7, wall: wall))
         let named: [(String, PeerMessage)] = [
             ("hello", .hello(hello)), ("refuse", .refuse("the name n2 is taken")),
             ("welcome", .welcome(digestKey: LoneNode.digestKey.bytes, roster: try Self.roster())),
             ("offer", .offer(Self.offer)), ("answer", .answer(Self.offer)), ("summary", .summary(summary)), ("roster", .roster(try Self.roster())),
-            ("introduction", .introduction(Introduction(start: hello.start, sequence: 9, announced: Self.seen, roster: try Self.roster()))),
+            (
+                "introduction",
+                .introduction(Introduction(start: hello.start, sequence: 9, announced: Self.seen, roster: try Self.roster(), wall: wall))
+            ),
             ("ping", .ping(1)), ("pong", .pong(1)), ("twin", .twin(nonce: 6)), ("used-up", .usedUp),
             ("push", .push(Push(hops: 1, named: [ReplicaID(high: 1, low: 2)], records: [1, 2, 3]))),
         ]
@@ -156,12 +162,18 @@ extension FuzzTarget {
     /// What real nodes say to the node of `HandshakeCheck`: each is a whole conversation, from the hello on.
     private static func conversations() throws -> [SeedInput] {
         func other(_ keys: ClosedRange<UInt8>?, seed: UInt64) -> LoneNode.Part { LoneNode.Part(name: "other", seed: seed, keys: keys, dials: true) }
+        func ahead(by milliseconds: UInt64) -> LoneNode.Part {
+            LoneNode.Part(name: "other", seed: 2, keys: 11...30, dials: true, stampedAt: LoneNode.began + milliseconds)
+        }
         return [
             SeedInput(name: "founding", bytes: try self.conversation(0, with: other(nil, seed: 2))),
             SeedInput(name: "founding-of-the-other", bytes: try self.conversation(2, with: other(nil, seed: 3))),
             SeedInput(name: "let-in", bytes: try self.conversation(0, with: other(1...9, seed: 2))),
             SeedInput(name: "letting-in", bytes: try self.conversation(1, with: other(nil, seed: 2))),
             SeedInput(name: "repair", bytes: try self.conversation(1, with: other(11...30, seed: 2))),
+            SeedInput(name: "held", bytes: try self.conversation(1, with: ahead(by: 60_000))),
+            SeedInput(name: "stamped-too-far-ahead", bytes: try self.conversation(1, with: ahead(by: 3_600_000))),
+            SeedInput(name: "bootstrap-ahead", bytes: try self.conversation(4, with: ahead(by: 60_000))),
             SeedInput(name: "repair-dialed", bytes: try self.conversation(3, with: other(40...60, seed: 3))),
             SeedInput(name: "bootstrap", bytes: try self.conversation(4, with: other(11...30, seed: 2))),
             SeedInput(name: "bootstrap-dialed", bytes: try self.conversation(6, with: other(40...60, seed: 3))),

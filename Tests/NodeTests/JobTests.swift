@@ -98,7 +98,7 @@ import Testing
         try world.commit()
         #expect(!world.isDraining, "the full table is held")
         world.now = world.now + .milliseconds(201)
-        world.replica.beginTick(at: world.now)
+        world.replica.beginTick(at: world.moment)
         try world.commit()
         #expect(world.isDraining, "it is not held for longer")
         try world.finishDrain()

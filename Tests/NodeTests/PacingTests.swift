@@ -17,13 +17,13 @@ import Testing
         while world.store.live.count < 20 {
             // The drain makes no progress, so time lets in what is left of the room, less and less.
             world.now = world.now + .seconds(60)
-            world.replica.beginTick(at: world.now)
+            world.replica.beginTick(at: world.moment)
             guard try !client.mustWait("SET", "b", "1") else { continue }
             try client.send("SET", "b:\(index)", "1")
             index += 1
         }
         world.now = world.now + .seconds(60)
-        world.replica.beginTick(at: world.now)
+        world.replica.beginTick(at: world.moment)
         return (world, client)
     }
 

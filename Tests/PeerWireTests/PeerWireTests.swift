@@ -213,11 +213,24 @@ struct PeerWireTests {
 
     @Test("a round of equal nodes costs under 200 bytes")
     func roundSize() {
-        let summary = Summary(part: .question, root: Digest(entries: 1, sum: 2), seenHash: 1, membersHash: 2, seen: nil, isComplete: true)
+        let summary = Summary(
+            part: .question, root: Digest(entries: 1, sum: 2), seenHash: 1, membersHash: 2, seen: nil, isComplete: true, isHolding: false,
+            clock: ClockWord(mark: 1, wall: WallTime(milliseconds: 1_800_000_000_000)))
         var bytes: [UInt8] = []
         PeerWire.append(.summary(summary), to: &bytes)
         PeerWire.append(.summary(summary), to: &bytes)
-        #expect(bytes.count == 94)
+        #expect(bytes.count == 114)
+    }
+
+    @Test("a wall clock crosses in 48 bits, and one that says more says that", arguments: [0, 1, 0xffff_ffff, 1 << 32, Stamp.maximumMilliseconds])
+    func wallClock(milliseconds: UInt64) throws {
+        for said in [milliseconds, milliseconds == Stamp.maximumMilliseconds ? .max : milliseconds] {
+            let introduction = Introduction(start: .none, sequence: 0, announced: nil, roster: [], wall: WallTime(milliseconds: said))
+            var bytes: [UInt8] = []
+            PeerWire.append(.introduction(introduction), to: &bytes)
+            guard case .introduction(let read) = try Self.read(bytes)[0] else { return #expect(Bool(false)) }
+            #expect(read.wall == WallTime(milliseconds: milliseconds))
+        }
     }
 
     @Test("a refusal's text is safe to log")
@@ -255,7 +268,8 @@ enum MessageDrawing {
         func bytes(_ limit: Int, _ random: inout SplitMix64) -> [UInt8] {
             (0..<Int.random(in: 1...limit, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
         }
-        switch random.next() % 13 {
+        func wall(_ random: inout SplitMix64) -> WallTime { WallTime(milliseconds: random.next() >> 16) }
+        switch random.next() % 14 {
         case 0:
             var hello = Self.hello
             hello.start = Start(counter: random.next(), nonce: random.next())
@@ -273,16 +287,18 @@ enum MessageDrawing {
         case 6:
             let summary = Summary(
                 part: .closing, root: Bool.random(using: &random) ? digest(&random) : nil, seenHash: random.next(), membersHash: random.next(),
-                seen: Bool.random(using: &random) ? seen(&random) : nil, isComplete: Bool.random(using: &random))
+                seen: Bool.random(using: &random) ? seen(&random) : nil, isComplete: Bool.random(using: &random),
+                isHolding: Bool.random(using: &random), clock: ClockWord(mark: UInt32(truncatingIfNeeded: random.next()), wall: wall(&random)))
             return .summary(summary)
         case 8:
             let start = Start(counter: random.next(), nonce: random.next())
             return .introduction(
                 Introduction(
-                    start: start, sequence: random.next(), announced: Bool.random(using: &random) ? seen(&random) : nil, roster: bytes(500, &random)))
+                    start: start, sequence: random.next(), announced: Bool.random(using: &random) ? seen(&random) : nil, roster: bytes(500, &random),
+                    wall: wall(&random)))
         case 9: return [.ping(random.next()), .pong(random.next()), .twin(nonce: random.next()), .usedUp].randomElement(using: &random)!
         case 7: return .catchUp(number: UInt16.random(in: 0...UInt16.max, using: &random), self.catchUp(using: &random))
-        case 8:
+        case 10:
             let (number, sequence) = (UInt16.random(in: 0...UInt16.max, using: &random), UInt16.random(in: 0...UInt16.max, using: &random))
             return .bootstrap(number: number, sequence: sequence, self.bootstrap(using: &random))
         default:

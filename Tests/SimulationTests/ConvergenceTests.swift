@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test
-    func `whatever goes wrong, all nodes come to hold the same data, and no acknowledged write is lost (I1, I2, I4, I5, I6, I9, I10, I17, I26)`()
+    func `whatever goes wrong, all nodes come to hold the same data, and no acknowledged write is lost (I1, I2, I4, I5, I6, I9, I10, I11, I17, I26)`()
         async throws
     {
         var (totals, next) = (Totals(), UInt64(1))
@@ -45,7 +45,8 @@ import Testing
         for fault in Fault.allCases where ![.offset, .drift].contains(fault) {  // They do not happen, they last.
             #expect(totals.counts[fault] >= 100, "\(fault.rawValue): \(totals.counts[fault])")
         }
-        for happening in Happening.allCases where happening != .resumedBootstraps {  // JoiningTests demands those.
+        // JoiningTests demands the one; a node among five that knows the others' clocks writes nothing that they refuse, and ClockTests has those.
+        for happening in Happening.allCases where ![.resumedBootstraps, .farStamps].contains(happening) {
             #expect(totals.counts[happening] >= 100, "\(happening.rawValue): \(totals.counts[happening])")
         }
         for check in CheckName.allCases where check != .liveness {

@@ -44,14 +44,6 @@ import Versioning
         #expect(self.received(TestRecord.frame(TestRecord.header(), key: [1], token: Token(rawValue: 1), payload: [])) == nil)
     }
 
-    @Test func `stamps end with the year 2100 (I11)`() {
-        let last = RecordLayout.maximumStampMilliseconds
-        for (milliseconds, isTaken) in [(last - 1, true), (last, true), (last + 1, false), (Stamp.maximumMilliseconds, false)] {
-            let header = TestRecord.header(time: milliseconds << 16 | 0xffff)
-            #expect((self.received(TestRecord.frame(header, key: [1], payload: [])) != nil) == isTaken)
-        }
-    }
-
     @Test func `a record that is changed in any bit is refused`() {
         let frame = TestRecord.frame(TestRecord.header(sequence: 7, time: 9 << 16, expiry: 5), key: [UInt8]("key"), payload: [1, 2, 3])
         for bit in 0..<frame.count * 8 {

@@ -23,11 +23,18 @@ import Versioning
         #expect(clock.issue(at: WallTime(milliseconds: 3)) == Stamp(milliseconds: 500, counter: 1, replica: self.replica))
     }
 
-    @Test func `a counter that overflows carries into the milliseconds (I9)`() {
+    @Test func `a counter that overflows carries into the milliseconds, and its greatest value is never issued (I9, I11)`() {
         var clock = HybridLogicalClock(replica: self.replica, startingAt: 0)
         let stamps = (0...0x1_0000).map { _ in clock.issue(at: WallTime(milliseconds: 500)) }
-        #expect(stamps[0xffff] == Stamp(milliseconds: 500, counter: .max, replica: self.replica))
-        #expect(stamps[0x1_0000] == Stamp(milliseconds: 501, counter: 0, replica: self.replica))
+        #expect(stamps[0xfffe] == Stamp(milliseconds: 500, counter: .max - 1, replica: self.replica))
+        #expect(stamps[0xffff] == Stamp(milliseconds: 501, counter: 0, replica: self.replica))
+        #expect(stamps[0x1_0000] == Stamp(milliseconds: 501, counter: 1, replica: self.replica))
+        // Wherever a stamp of that counter came from.
+        for counter in [UInt16.max - 1, .max] {
+            clock.observe(Stamp(milliseconds: 700, counter: counter, replica: self.replica).time)
+            #expect(clock.issue(at: WallTime(milliseconds: 500)) == Stamp(milliseconds: 701, counter: 0, replica: self.replica))
+            clock = HybridLogicalClock(replica: self.replica, startingAt: 0)
+        }
     }
 
     @Test func `a clock starts behind the greatest stamp that its store holds (I9)`() {

@@ -13,7 +13,7 @@ final class ReplicaWorld {
     private(set) var base: MemoryBase
     private(set) var replica: Replica
     /// What the wall clock reads; it may be set to anything.
-    var wall = WallTime(milliseconds: 1_700_000_000_123)
+    var wall = WallTime(milliseconds: 1_800_000_000_123)
     var now = Instant(nanoseconds: 1_000_000_000)
     private let storeConfiguration: StoreConfiguration
     private var writer: LogWriter
@@ -28,7 +28,7 @@ final class ReplicaWorld {
     ) throws {
         (self.disk, self.storeConfiguration, self.base) = (disk, store, MemoryBase(contents))
         (self.replica, self.writer) = try Self.open(disk, self.base, store, configuration, seed)
-        self.replica.beginTick(at: self.now)
+        self.replica.beginTick(at: self.moment)
     }
 
     private static func open(
@@ -66,7 +66,7 @@ final class ReplicaWorld {
         (self.queue, self.job) = ([], nil)
         (self.replica, self.writer) = try Self.open(
             self.disk, self.base, self.storeConfiguration, configuration ?? self.replica.configuration, 2)
-        self.replica.beginTick(at: self.now)
+        self.replica.beginTick(at: self.moment)
     }
 
     // MARK: Turns
@@ -82,7 +82,7 @@ final class ReplicaWorld {
             case .sweep(let position): try SegmentSweeper(disk: self.disk).removeSegments(through: position)
             }
         }
-        self.replica.beginTick(at: self.now)
+        self.replica.beginTick(at: self.moment)
     }
 
     /// The sync thread writes all that is queued.
@@ -129,7 +129,7 @@ final class ReplicaWorld {
             case .committed(let adjustments): self.store.drainCommitted(adjustments)
             case .finished(let adjustments):
                 try self.store.drained(adjustments, at: self.now)
-                return self.replica.beginTick(at: self.now)
+                return self.replica.beginTick(at: self.moment)
             }
         }
     }

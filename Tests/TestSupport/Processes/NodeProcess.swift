@@ -8,6 +8,7 @@ package final class NodeProcess {
     /// Where its data, and whatever else a test needs, lies.
     package let folder: TemporaryFolder
     private let arguments: [String]
+    private let environment: [String: String]
     private var child: ChildProcess
     /// The port for clients. Another one after each start.
     package private(set) var port: UInt16
@@ -20,10 +21,12 @@ package final class NodeProcess {
     }
 
     /// The same with a folder that the test has prepared, for example with a password file in it.
-    package init(_ flags: [String] = [], in folder: TemporaryFolder, listen: String = "127.0.0.1:0") throws {
-        self.folder = folder
+    package init(
+        _ flags: [String] = [], in folder: TemporaryFolder, listen: String = "127.0.0.1:0", environment: [String: String] = [:]
+    ) throws {
+        (self.folder, self.environment) = (folder, environment)
         self.arguments = ["node", "--data", Self.data(in: folder), "--listen", listen] + flags
-        (self.child, self.port) = try Self.start(self.arguments)
+        (self.child, self.port) = try Self.start(self.arguments, environment)
         self.peerPort = portWhenReady(inLog: self.child.errorText, of: "peers")
     }
 
@@ -51,7 +54,7 @@ package final class NodeProcess {
 
     /// Starts it again on the same data, after it has ended.
     package func restart() throws {
-        (self.child, self.port) = try Self.start(self.arguments)
+        (self.child, self.port) = try Self.start(self.arguments, self.environment)
         self.peerPort = portWhenReady(inLog: self.child.errorText, of: "peers")
     }
 
@@ -80,8 +83,8 @@ package final class NodeProcess {
 
     private static func data(in folder: TemporaryFolder) -> String { "\(folder.path)/data" }
 
-    private static func start(_ arguments: [String]) throws(ProcessFailure) -> (ChildProcess, port: UInt16) {
-        let child = try ChildProcess(try self.program(), arguments)
+    private static func start(_ arguments: [String], _ environment: [String: String]) throws(ProcessFailure) -> (ChildProcess, port: UInt16) {
+        let child = try ChildProcess(try self.program(), arguments, environment: environment)
         return (child, try child.wait(for: "the node to be ready") { portWhenReady(inLog: $0.errorText) })
     }
 
