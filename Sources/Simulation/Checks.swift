@@ -65,7 +65,7 @@ struct SeenWithData: Check {
     func check(_ node: SimulatedNode, in world: World) throws {
         let replica = node.replica!
         guard !replica.store.hasDamage else { return }  // It says so, and offers nothing of it to anybody.
-        for (key, version) in world.ledger.greatest(coveredBy: replica.store.seen, keys: world.plan.keys).enumerated() {
+        for (key, version) in world.ledger.greatest(coveredBy: replica.store.seen, besides: world.rotted, keys: world.plan.keys).enumerated() {
             guard let version else { continue }
             let stored = try node.version(of: Array("key\(key)".utf8))
             guard let stored, stored.stamp >= version.stamp else {

@@ -74,13 +74,16 @@ struct Ledger {
     func isRefused(_ number: UInt64) -> Bool { self.refused.contains(number) }
 
     /// Of each key the greatest version among those that are covered, as `Seen` says it.
-    func greatest(coveredBy seen: Seen, keys: Int) -> [Version?] {
+    ///
+    /// - Parameter gone: up to which stamp versions of a key may be nowhere any more, although they were seen.
+    func greatest(coveredBy seen: Seen, besides gone: [Int: Stamp], keys: Int) -> [Version?] {
         var greatest = [Version?](repeating: nil, count: keys)
         for origin in self.origins {
             let watermark = seen.watermark(of: origin.replica)
             for (index, version) in origin.versions.enumerated() {
                 let sequence = UInt64(index) + 1
                 guard sequence <= watermark || seen.covers(Dot(replica: origin.replica, sequence: sequence)) else { continue }
+                if let lost = gone[version.key], version.stamp <= lost { continue }
                 guard greatest.indices.contains(version.key) else { continue }
                 if let other = greatest[version.key], version.stamp <= other.stamp { continue }
                 greatest[version.key] = version

@@ -87,8 +87,8 @@ extension SimulatedNode {
     func hasDurably(_ write: Acknowledged) -> Bool {
         guard let store = self.replica?.store, store.seen.covers(write.dot) else { return false }
         return Array("key\(write.version.key)".utf8).span.bytes.withUnsafeBytes { key in
-            guard case .record(_, let position, _)? = try? store.find(store.token(of: key), key: key) else { return false }
-            return position < store.synced
+            guard case .record(let record, let position, _)? = try? store.find(store.token(of: key), key: key) else { return false }
+            return position < store.synced && record.stamp >= write.version.stamp
         }
     }
 

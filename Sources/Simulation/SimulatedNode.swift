@@ -190,8 +190,10 @@ final class SimulatedNode {
         self.forgetPositions()
     }
 
-    /// Positions begin anew: those of earlier answers say nothing any more.
-    func forgetPositions() { for index in self.acknowledged.indices { self.acknowledged[index].position = nil } }
+    /// The disk does not have these answered writes any more, or positions begin anew.
+    func forgetPositions(where isGone: (Acknowledged) -> Bool = { _ in true }) {
+        for index in self.acknowledged.indices where isGone(self.acknowledged[index]) { self.acknowledged[index].position = nil }
+    }
 
     /// Its id, and what it has seen; while it is down those of its last moment. Nil before its first start.
     var known: (replica: ReplicaID, seen: Seen)? { self.replica.map { ($0.store.identity.replica, $0.store.seen) } ?? self.last }
@@ -209,25 +211,26 @@ final class SimulatedNode {
 
     /// Changes a bit of the log, wherever it falls.
     ///
-    /// - Returns: nil where there is no log; otherwise empty, as any write that was in it may be lost.
-    func flipBitInLog(choice: UInt64) -> [Dot]? {
-        guard self.disk.flipBit(choice: choice) else { return nil }
+    /// - Returns: false where there is no log.
+    func flipBitInLog(choice: UInt64) -> Bool {
+        guard self.disk.flipBit(choice: choice) else { return false }
         self.hasRotted = true
-        return []
+        return true
     }
 
     /// Changes a bit of the header or value of an entry in the base.
     ///
-    /// - Returns: nil where there is no entry; otherwise the write that is lost.
-    func flipBitInBase(choice: UInt64) -> [Dot]? {
+    /// - Returns: what is lost; nil where there is no entry.
+    func flipBitInBase(choice: UInt64) -> (key: Int, stamp: Stamp)? {
         guard !self.contents.entries.isEmpty else { return nil }
         var random = SplitMix64(seed: choice)
         let index = Int.random(in: 0..<self.contents.entries.count, using: &random)
-        let dot = self.contents.entries[index].dot
+        guard let lost = self.contents.entries[index].header else { return nil }
+        let key = self.contents.entries[index].key.withUnsafeBytes(Ledger.Version.number)
         let bit = Int.random(in: 0..<self.contents.entries[index].value.count * 8, using: &random)
         self.contents.entries[index].value[bit / 8] ^= 1 << UInt8(bit % 8)
         self.hasRotted = true
-        return dot.map { [$0] } ?? []
+        return (key, lost.stamp)
     }
 
     /// Acknowledged writes that a lost disk may have taken.

@@ -117,9 +117,18 @@ extension World {
     private func flipBit(_ node: SimulatedNode, inLog: Bool, choice: UInt64, down: Duration) throws {
         guard node.replica != nil, self.canSpare(node) else { return }
         try self.crash(node, .kill, down: down)
-        guard let lost = inLog ? node.flipBitInLog(choice: choice) : node.flipBitInBase(choice: choice) else { return }
+        if inLog {
+            guard node.flipBitInLog(choice: choice) else { return }
+            node.forgetPositions()  // Any of them may be in the batch that is damaged, or behind it.
+            self.excuseUnreplicated(of: node)
+        } else {
+            guard let (key, stamp) = node.flipBitInBase(choice: choice) else { return }
+            // With it goes what it had overwritten.
+            self.rotted[key] = max(self.rotted[key] ?? stamp, stamp)
+            node.forgetPositions { $0.version.key == key && $0.version.stamp <= stamp }
+            self.excuseUnreplicated(of: node) { $0.version.key == key && $0.version.stamp <= stamp }
+        }
         self.counts[.bitFlip] += 1
-        self.excuseUnreplicated(of: node) { lost.isEmpty || lost.contains($0.dot) }
     }
 
     /// An operator reads that synced bytes of the log are damaged, and has the node go on with what can be read (I7a).

@@ -44,6 +44,8 @@ package final class World {
     /// Counts the partitions, so that the end of an earlier one does not end a later.
     var partitions = 0
     var ledger = Ledger()
+    /// Of each key the greatest version that rotted on a disk. Where no other had it, it is gone with what it had overwritten, and counts as seen.
+    var rotted: [Int: Stamp] = [:]
     /// Numbers clients' attempts.
     var attempts: UInt64 = 0
     /// Faults are over, and clients have gone.

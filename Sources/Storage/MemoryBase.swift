@@ -1,6 +1,5 @@
 import Digests
 import Synchronization
-import Versioning
 
 /// A base in memory: a sorted array of entries. For the simulator and for tests, where a crash is "a copy of what was committed".
 package final class MemoryBase: Base {
@@ -12,10 +11,10 @@ package final class MemoryBase: Base {
 
         package init(token: Token, key: [UInt8], value: [UInt8]) { (self.token, self.key, self.value) = (token, key, value) }
 
-        /// The write that it is; nil where the bytes form no record.
-        package var dot: Dot? {
+        /// What it says besides key and value; nil where the bytes form no record.
+        package var header: VersionHeader? {
             self.key.span.bytes.withUnsafeBytes { key in
-                self.value.span.bytes.withUnsafeBytes { RecordView(key: key, value: $0)?.dot }
+                self.value.span.bytes.withUnsafeBytes { RecordView(key: key, value: $0)?.versionHeader }
             }
         }
 

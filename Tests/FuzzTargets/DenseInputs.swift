@@ -60,7 +60,8 @@ extension FuzzTarget {
         let (nodes, leaves, places) = (self.nodes(frameByteCount), self.nodes(frameByteCount / 2), self.nodes(frameByteCount / 25))
         let counts = PackedNumbers(leaves.map { _ in 0 })
         let stamps = places.map { Stamp(time: $0, replica: ReplicaID(high: 1, low: $0)) }
-        let introduction = Introduction(start: .none, sequence: 0, announced: self.seen(byteCount, runs: 0), roster: [], wall: WallTime(milliseconds: 0))
+        let introduction = Introduction(
+            start: .none, sequence: 0, announced: self.seen(byteCount, runs: 0), roster: [], wall: WallTime(milliseconds: 0))
         let messages: [(String, SessionMessage)] = [
             ("want", .want(nodes)), ("leaves", .leaves(LeafList(leaves: leaves, counts: counts, entries: []))),
             ("stamps", .stamps(StampList(places: places, stamps: stamps))), ("records", .records([UInt8](repeating: 1, count: byteCount))),
