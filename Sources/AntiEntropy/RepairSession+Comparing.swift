@@ -59,25 +59,26 @@ extension RepairSession {
 
     /// The entries that the peer has listed of one leaf, each read from the message when it is looked at: an array of them would take five times
     /// the message.
-    private struct TheirEntries: RandomAccessCollection {
+    private struct TheirEntries {
         let bytes: [UInt8]
         let start: Int
         let count: Int
         let width: DigestWidth
         let leaf: UInt64
 
-        var startIndex: Int { 0 }
-        var endIndex: Int { self.count }
-
-        subscript(index: Int) -> (place: UInt64, fingerprint: UInt128) {
+        func place(_ index: Int) -> UInt64 {
             let offset = self.start + index * self.width.entryByteCount
             switch self.width {
-            case .short:
-                let rest = UInt64(truncatingIfNeeded: self.bytes.number(at: offset, byteCount: 3))
-                return (self.leaf << 24 | rest, self.bytes.number(at: offset + 3, byteCount: 3))
-            case .full:
-                let place = UInt64(truncatingIfNeeded: self.bytes.number(at: offset, byteCount: 8))
-                return (place, self.bytes.number(at: offset + 8, byteCount: 16))
+            case .short: return self.leaf << 24 | UInt64(self.bytes.low24(at: offset))
+            case .full: return UInt64(truncatingIfNeeded: self.bytes.number(at: offset, byteCount: 8))
+            }
+        }
+
+        func fingerprint(_ index: Int) -> UInt128 {
+            let offset = self.start + index * self.width.entryByteCount
+            switch self.width {
+            case .short: return UInt128(self.bytes.low24(at: offset + 3))
+            case .full: return self.bytes.number(at: offset + 8, byteCount: 16)
             }
         }
     }
@@ -89,9 +90,7 @@ extension RepairSession {
             let node = DigestNode(depth: self.leafDepth, index: leaf)
             let theirs = TheirEntries(bytes: list.entries, start: start, count: Int(count), width: self.width, leaf: leaf)
             start += theirs.count * self.width.entryByteCount
-            guard theirs.allSatisfy({ self.isPlace($0.place, in: node) }), zip(theirs, theirs.dropFirst()).allSatisfy({ $0.place <= $1.place }) else {
-                return .malformed
-            }
+            guard self.areInOrder(theirs, in: node) else { return .malformed }
             self.compare(try self.own(node, reader), theirs)
         }
         return nil
@@ -107,8 +106,15 @@ extension RepairSession {
         return rest == 0 && list.counts.count == list.leaves.count
     }
 
-    private func isPlace(_ place: UInt64, in node: DigestNode) -> Bool {
-        place >> UInt64(self.placeDepth - node.depth) == node.index
+    private func areInOrder(_ theirs: TheirEntries, in node: DigestNode) -> Bool {
+        let depth = UInt64(self.placeDepth - node.depth)
+        var last: UInt64 = 0
+        for index in 0..<theirs.count {
+            let place = theirs.place(index)
+            guard place >> depth == node.index, place >= last else { return false }
+            last = place
+        }
+        return true
     }
 
     private func own<Reader: EntryReader>(_ node: DigestNode, _ reader: Reader) throws(Reader.Failure) -> [Listed] {
@@ -129,11 +135,14 @@ extension RepairSession {
         var (i, j) = (0, 0)
         let before = self.tally.entries
         while i < own.count || j < theirs.count {
-            let place = min(i < own.count ? own[i].place : .max, j < theirs.count ? theirs[j].place : .max)
+            let place = min(i < own.count ? own[i].place : .max, j < theirs.count ? theirs.place(j) : .max)
             let ownEnd = own[i...].firstIndex { $0.place != place } ?? own.count
-            let theirEnd = theirs[j...].firstIndex { $0.place != place } ?? theirs.count
-            let onlyOwn = own[i..<ownEnd].filter { entry in !theirs[j..<theirEnd].contains { $0.fingerprint == entry.fingerprint } }
-            let onlyTheirs = theirs[j..<theirEnd].count { entry in !own[i..<ownEnd].contains { $0.fingerprint == entry.fingerprint } }
+            let theirEnd = (j..<theirs.count).first { theirs.place($0) != place } ?? theirs.count
+            let onlyOwn = own[i..<ownEnd].filter { entry in !(j..<theirEnd).contains { theirs.fingerprint($0) == entry.fingerprint } }
+            let onlyTheirs = (j..<theirEnd).count { index in
+                let fingerprint = theirs.fingerprint(index)
+                return !own[i..<ownEnd].contains { $0.fingerprint == fingerprint }
+            }
             self.differs(at: place, own: onlyOwn, theirs: onlyTheirs, isAlone: ownEnd - i == 1 && theirEnd - j == 1)
             (i, j) = (ownEnd, theirEnd)
         }
@@ -186,6 +195,11 @@ extension [UInt8] {
         var number: UInt128 = 0
         for byte in self[offset..<offset + byteCount] { number = number << 8 | UInt128(byte) }
         return number
+    }
+
+    /// A number of three bytes, as `number` reads it.
+    func low24(at offset: Int) -> UInt32 {
+        UInt32(self[offset]) << 16 | UInt32(self[offset + 1]) << 8 | UInt32(self[offset + 2])
     }
 
     mutating func append(_ number: UInt128, byteCount: Int) {

@@ -17,67 +17,88 @@ struct ArgumentRange: BitwiseCopyable {
 ///
 /// In one piece of memory that grows by doubling, old and new together would take 24 bytes for each argument.
 ///
-/// - Invariant: `first` is full where there are blocks, and all blocks but the last are full.
+/// - Invariant: all blocks before the current one are full; the first has `blockRanges` where there are others.
 /// - Bound: besides 8 bytes for each range one block, and 8 bytes for each block.
 struct ArgumentTable: ~Copyable {
     static let blockRanges = 1_024
+    private static let smallestCapacity = 32
 
-    private var first = GrowableMemory<ArgumentRange>()
-    private var blocks = GrowableMemory<UnsafeMutablePointer<ArgumentRange>>()
-    private var rangesInBlocks = 0
+    private typealias Block = UnsafeMutablePointer<ArgumentRange>
+
+    private var first: Block?
+    private var firstCapacity = 0
+    private var others = GrowableMemory<UnsafePointer<ArgumentRange>>()
+    /// Where the next range belongs: the current block, how many it has and can have, and how many are in those before.
+    private var current: Block?
+    private var (used, room, before) = (0, 0, 0)
 
     init() {}
 
     deinit {
-        for block in self.blocks.elements { block.deallocate() }
+        self.first?.deallocate()
+        for block in self.others.elements { block.deallocate() }
     }
 
     /// The ranges. Valid until the next mutation of this value, and no longer than this value.
     var ranges: ArgumentRanges {
-        ArgumentRanges(first: self.first.elements, blocks: self.blocks.elements, count: self.first.count + self.rangesInBlocks)
+        ArgumentRanges(
+            first: self.first.map { UnsafePointer($0) }, others: self.before > 0 ? self.others.elements.baseAddress : nil,
+            count: self.before + self.used)
     }
 
     var allocatedBytes: Int {
-        self.first.allocatedBytes + self.blocks.allocatedBytes + self.blocks.count * Self.blockRanges * MemoryLayout<ArgumentRange>.stride
+        (self.firstCapacity + self.others.count * Self.blockRanges) * MemoryLayout<ArgumentRange>.stride + self.others.allocatedBytes
     }
 
     mutating func append(_ range: ArgumentRange) {
-        if self.first.count < Self.blockRanges { self.first.append(range) } else { self.appendToBlock(range) }
+        if self.used == self.room { self.makeRoom() }
+        guard let current = self.current else { preconditionFailure("no memory for range \(self.used) of \(self.room)") }
+        current[self.used] = range
+        self.used += 1
     }
 
     @inline(never)
-    private mutating func appendToBlock(_ range: ArgumentRange) {
-        let index = self.rangesInBlocks % Self.blockRanges
-        if self.rangesInBlocks / Self.blockRanges == self.blocks.count { self.blocks.append(.allocate(capacity: Self.blockRanges)) }
-        (self.blocks.elements[self.rangesInBlocks / Self.blockRanges] + index).initialize(to: range)
-        self.rangesInBlocks += 1
+    private mutating func makeRoom() {
+        guard self.room == Self.blockRanges else { return self.growFirst() }
+        self.before += self.room
+        let index = self.before / Self.blockRanges - 1
+        if index == self.others.count { self.others.append(UnsafePointer(Block.allocate(capacity: Self.blockRanges))) }
+        (self.current, self.used) = (Block(mutating: self.others.elements[index]), 0)
+    }
+
+    private mutating func growFirst() {
+        self.firstCapacity = min(max(2 * self.room, Self.smallestCapacity), Self.blockRanges)
+        let larger = Block.allocate(capacity: self.firstCapacity)
+        if let first = self.first {
+            larger.initialize(from: first, count: self.used)
+            first.deallocate()
+        }
+        (self.first, self.current, self.room) = (larger, larger, self.firstCapacity)
     }
 
     /// Drops all ranges, and keeps the memory for the next command.
     mutating func removeAll() {
-        self.first.truncate(to: 0)
-        self.rangesInBlocks = 0
+        if self.before > 0 { self.returnToFirst() }
+        self.used = 0
     }
+
+    private mutating func returnToFirst() { (self.current, self.used, self.room, self.before) = (self.first, 0, self.firstCapacity, 0) }
 
     /// Drops all ranges, and the memory too if it is for more than `retained`.
     mutating func removeAll(retaining retained: Int) {
-        self.first.removeAll(retaining: retained)
-        for block in self.blocks.elements { block.deallocate() }
-        self.blocks.removeAll(retaining: 0)
-        self.rangesInBlocks = 0
+        if self.firstCapacity > retained {
+            self.first?.deallocate()
+            (self.first, self.firstCapacity) = (nil, 0)
+        }
+        for block in self.others.elements { block.deallocate() }
+        self.others.removeAll(retaining: 0)
+        self.returnToFirst()
     }
 }
 
-/// The ranges of an `ArgumentTable`, lent.
+/// Ranges, lent: all in one piece, or a table's first `ArgumentTable.blockRanges` and its other blocks.
 struct ArgumentRanges {
-    let first: UnsafeBufferPointer<ArgumentRange>
-    let blocks: UnsafeBufferPointer<UnsafeMutablePointer<ArgumentRange>>
+    let first: UnsafePointer<ArgumentRange>?
+    let others: UnsafePointer<UnsafePointer<ArgumentRange>>?
     let count: Int
-
-    /// - Precondition: there is a range of this index.
-    subscript(index: Int) -> ArgumentRange {
-        if index < self.first.count { return self.first[index] }
-        let beyond = index - self.first.count
-        return self.blocks[beyond / ArgumentTable.blockRanges][beyond % ArgumentTable.blockRanges]
-    }
 }

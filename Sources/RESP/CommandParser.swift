@@ -31,12 +31,6 @@ package struct CommandParser: ~Copyable {
         case failure(ProtocolError)
     }
 
-    /// A command to be handed out.
-    private enum Whole {
-        case array(UnsafeRawBufferPointer)
-        case line
-    }
-
     private enum Phase: UInt8 {
         case start, inlineLine
         case argumentCount, argumentMarker, argumentLength, argumentBytes, argumentEnd, argumentLineFeed
@@ -61,7 +55,9 @@ package struct CommandParser: ~Copyable {
     private var declaredBytes = 0
     private var excess: Excess?
     private var failure: ProtocolError?
-    private var whole: Whole?
+    /// A command to be handed out, and whether it is a line.
+    private var whole: UnsafeRawBufferPointer?
+    private var isLine = false
 
     package init(limits: Limits) {
         self.limits = limits
@@ -69,11 +65,10 @@ package struct CommandParser: ~Copyable {
 
     /// The arguments of the command that the last call of `next(in:)` completed; none after any other outcome.
     package var arguments: Arguments {
-        switch self.whole {
-        case .array(let bytes): Arguments(bytes: bytes, ranges: self.ranges.ranges)
-        case .line: self.inline.words
-        case nil: Arguments(words: UnsafeRawBufferPointer(start: nil, count: 0), starts: UnsafeBufferPointer(start: nil, count: 0))
+        guard let whole else {
+            return Arguments(words: UnsafeRawBufferPointer(start: nil, count: 0), starts: UnsafeBufferPointer(start: nil, count: 0))
         }
+        return self.isLine ? self.inline.words : Arguments(bytes: whole, ranges: self.ranges.ranges)
     }
 
     /// Whether a command has begun that is not whole yet, its bytes being dropped or not.
@@ -125,9 +120,11 @@ package struct CommandParser: ~Copyable {
         if first == UInt8(ascii: "*") {
             self.position += 1
             self.length = LengthLine()
+            self.isLine = false
             self.phase = .argumentCount
         } else {
             self.inline.begin()
+            self.isLine = true
             self.phase = .inlineLine
         }
         return nil
@@ -182,7 +179,7 @@ extension CommandParser {
             remaining -= 1
         }
         (self.position, self.remainingArguments, self.declaredBytes) = (position, remaining, declared)
-        if remaining == 0 { return self.finish(.array(UnsafeRawBufferPointer(rebasing: bytes[self.consumedBytes..<position]))) }
+        if remaining == 0 { return self.finish(UnsafeRawBufferPointer(rebasing: bytes[self.consumedBytes..<position])) }
         return position < bytes.count ? self.readArgumentMarker(bytes) : .needsMore
     }
 
@@ -249,7 +246,7 @@ extension CommandParser {
             self.phase = .argumentMarker
             return nil
         }
-        return self.finish(.array(UnsafeRawBufferPointer(rebasing: bytes[self.consumedBytes..<self.position])))
+        return self.finish(UnsafeRawBufferPointer(rebasing: bytes[self.consumedBytes..<self.position]))
     }
 
     /// From here to its end the command is only followed: what has been read of it is finished, too.
@@ -257,7 +254,7 @@ extension CommandParser {
         self.excess = self.excess ?? excess
     }
 
-    private mutating func finish(_ whole: Whole) -> Outcome {
+    private mutating func finish(_ whole: UnsafeRawBufferPointer) -> Outcome {
         self.phase = .start
         self.consumedBytes = self.position
         if let excess = self.excess {
@@ -290,7 +287,7 @@ extension CommandParser {
             if words[0].equalsIgnoringCase("POST") || words[0].equalsIgnoringCase("Host:") { return self.fail(.crossProtocol) }
             self.excess = self.inlineExcess(words)
             if self.excess != nil, !self.limits.skipsOversized { return self.fail(.tooBigInlineRequest) }
-            return self.finish(.line)
+            return self.finish(self.inline.text)
         }
     }
 

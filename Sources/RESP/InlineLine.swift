@@ -27,25 +27,28 @@ struct InlineLine: ~Copyable {
 
     private static let retainedBytes = 1_024
 
-    private var text = GrowableMemory<UInt8>()
+    private var memory = GrowableMemory<UInt8>()
     private var starts = GrowableMemory<WordStart>()
     private var state = State.between
     private var lineBytes = 0
 
-    /// The words, unescaped. Valid until the next mutation of this value, and no longer than this value.
-    var words: Arguments { Arguments(words: UnsafeRawBufferPointer(self.text.elements), starts: self.starts.elements) }
+    /// All words without anything between them. Valid as `words`.
+    var text: UnsafeRawBufferPointer { UnsafeRawBufferPointer(self.memory.elements) }
 
-    var allocatedBytes: Int { self.text.allocatedBytes + self.starts.allocatedBytes }
+    /// The words, unescaped. Valid until the next mutation of this value, and no longer than this value.
+    var words: Arguments { Arguments(words: self.text, starts: self.starts.elements) }
+
+    var allocatedBytes: Int { self.memory.allocatedBytes + self.starts.allocatedBytes }
 
     mutating func begin() {
-        self.text.truncate(to: 0)
+        self.memory.truncate(to: 0)
         self.starts.truncate(to: 0)
         (self.state, self.lineBytes) = (.between, 0)
     }
 
     /// Between lines: gives back memory that only a long line needed.
     mutating func releaseMemory() {
-        self.text.removeAll(retaining: Self.retainedBytes)
+        self.memory.removeAll(retaining: Self.retainedBytes)
         self.starts.removeAll(retaining: Self.retainedBytes / MemoryLayout<WordStart>.stride)
     }
 
@@ -63,12 +66,13 @@ struct InlineLine: ~Copyable {
     }
 
     /// Takes one byte of the line; false if a closing quote is followed by more of the word.
+    @inline(__always)
     private mutating func take(_ byte: UInt8) -> Bool {
         switch self.state {
         case .between:
             guard !Self.isSpace(byte) else { return true }
             // A word begins behind less than a line of words.
-            self.starts.append(WordStart(self.text.count))
+            self.starts.append(WordStart(self.memory.count))
             self.takeUnquoted(byte)
         case .word:
             self.takeUnquoted(byte)
@@ -92,7 +96,7 @@ struct InlineLine: ~Copyable {
         case UInt8(ascii: "'"):
             self.state = .singleQuoted
         default:
-            self.text.append(byte)
+            self.memory.append(byte)
             self.state = .word
         }
     }
@@ -100,10 +104,10 @@ struct InlineLine: ~Copyable {
     private mutating func takeSingleQuoted(_ byte: UInt8) {
         switch (self.state, byte) {
         case (.singleEscaped, UInt8(ascii: "'")):
-            self.text.append(byte)
+            self.memory.append(byte)
             self.state = .singleQuoted
         case (.singleEscaped, _):
-            self.text.append(UInt8(ascii: "\\"))  // It escaped nothing, so it stands for itself.
+            self.memory.append(UInt8(ascii: "\\"))  // It escaped nothing, so it stands for itself.
             self.state = .singleQuoted
             self.takeSingleQuoted(byte)
         case (_, UInt8(ascii: "\\")):
@@ -111,7 +115,7 @@ struct InlineLine: ~Copyable {
         case (_, UInt8(ascii: "'")):
             self.state = .afterQuote
         default:
-            self.text.append(byte)
+            self.memory.append(byte)
         }
     }
 
@@ -120,12 +124,12 @@ struct InlineLine: ~Copyable {
         case (.escaped, UInt8(ascii: "x")):
             self.state = .hexadecimalHigh
         case (.escaped, _):
-            self.text.append(Self.unescaped(byte))
+            self.memory.append(Self.unescaped(byte))
             self.state = .doubleQuoted
         case (.hexadecimalHigh, _) where Self.hexadecimalValue(byte) != nil:
             self.state = .hexadecimalLow(high: byte)
         case (.hexadecimalLow(let high), _) where Self.hexadecimalValue(byte) != nil:
-            self.text.append((Self.hexadecimalValue(high) ?? 0) << 4 | (Self.hexadecimalValue(byte) ?? 0))
+            self.memory.append((Self.hexadecimalValue(high) ?? 0) << 4 | (Self.hexadecimalValue(byte) ?? 0))
             self.state = .doubleQuoted
         case (.hexadecimalHigh, _):
             self.abandonHexadecimal(high: nil, next: byte)
@@ -136,14 +140,14 @@ struct InlineLine: ~Copyable {
         case (_, UInt8(ascii: "\"")):
             self.state = .afterQuote
         default:
-            self.text.append(byte)
+            self.memory.append(byte)
         }
     }
 
     /// `\x` without two hexadecimal digits stands for an `x` and what follows it.
     private mutating func abandonHexadecimal(high: UInt8?, next: UInt8) {
-        self.text.append(UInt8(ascii: "x"))
-        if let high { self.text.append(high) }
+        self.memory.append(UInt8(ascii: "x"))
+        if let high { self.memory.append(high) }
         self.state = .doubleQuoted
         self.takeDoubleQuoted(next)
     }
