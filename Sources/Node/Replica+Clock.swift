@@ -16,7 +16,9 @@ extension Replica {
 
     /// The time by which versions are stamped.
     func time(at moment: Moment) -> WallTime {
-        WallTime(milliseconds: self.wallClock.time(WallClock.Reading(moment.wall, at: moment.now), newest: self.newestStamp))
+        // With every write: as it is, where it can be.
+        if WallClock.isSet(moment.wall.milliseconds) { return moment.wall }
+        return WallTime(milliseconds: self.wallClock.time(WallClock.Reading(moment.wall, at: moment.now), newest: self.newestStamp))
     }
 
     var stampBounds: StampBounds {
