@@ -110,11 +110,22 @@ final class PeerSet {
 
     func relation(to replica: ReplicaID) -> Relation? { self.relations.first { $0.replica == replica } }
 
-    /// What a member has last announced to have seen; without a copy of all else that is known of it.
+    // Without a copy of all else that is known of the member.
+
+    /// What a member has last announced to have seen.
     func announced(by replica: ReplicaID) -> Seen? {
         for index in self.relations.indices where self.relations[index].replica == replica { return self.relations[index].announced }
         return nil
     }
+
+    /// What both had seen when all that they differed in was held.
+    func rest(with replica: ReplicaID) -> Relation.Rest? {
+        for index in self.relations.indices where self.relations[index].replica == replica { return self.relations[index].rest }
+        return nil
+    }
+
+    /// By how much each member's clock is ahead of this node's monotonic one, where that is known.
+    var clockDifferences: [Int64] { self.relations.indices.compactMap { self.relations[$0].clock.difference } }
 }
 
 /// What the driver has to do for the peers' sake.

@@ -16,7 +16,9 @@ extension Replica {
 
     /// The time by which versions are stamped.
     func time(at moment: Moment) -> WallTime {
-        WallTime(milliseconds: self.wallClock.time(WallClock.Reading(moment.wall, at: moment.now), newest: self.newestStamp))
+        // With every write: as it is, where it can be.
+        if WallClock.isSet(moment.wall.milliseconds) { return moment.wall }
+        return WallTime(milliseconds: self.wallClock.time(WallClock.Reading(moment.wall, at: moment.now), newest: self.newestStamp))
     }
 
     var stampBounds: StampBounds {
@@ -73,7 +75,7 @@ extension Replica {
     /// - Parameter roundTrip: since this node sent what was answered, or longer.
     func heard(_ wall: WallTime, from member: ReplicaID, roundTrip: Duration, at now: Instant) {
         self.peers!.withRelation(to: member, at: now) { $0.clock.told(wall, roundTrip: roundTrip, at: now) }
-        self.wallClock.heard(self.peers!.relations.compactMap(\.clock.difference), self.reading)
+        self.wallClock.heard(self.peers!.clockDifferences, self.reading)
     }
 
     /// By how many milliseconds a member's clock is ahead of this node's; nil where it is not known.
@@ -88,7 +90,7 @@ extension Replica {
     // MARK: Held versions
 
     /// True where writes of others wait for their time.
-    package var isHolding: Bool { self.peers.map { !$0.held.isEmpty } ?? false }
+    package var isHolding: Bool { self.peers != nil && !self.peers!.held.isEmpty }
 
     /// Remembers a version that comes before its time.
     func hold(_ record: RecordView, from link: PeerLink) {

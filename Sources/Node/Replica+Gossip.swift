@@ -260,7 +260,7 @@ extension Replica {
 
     /// True where all that both differ in was held when they last compared, and both have seen what they had then: there is no hurry.
     private func rests(_ summary: Summary, of peer: ReplicaID) -> Bool {
-        self.peers!.relation(to: peer)?.rest == Relation.Rest(own: self.seenHash, theirs: summary.seenHash)
+        self.peers!.rest(with: peer) == Relation.Rest(own: self.seenHash, theirs: summary.seenHash)
     }
 
     /// Roots differ, or one is not known: asks the peer's log for what we lack, or begins a session where that does not help. What either holds until

@@ -36,7 +36,7 @@ package enum Happening: String, CaseIterable, Sendable {
     case logReads = "blocks of logs read for peers"
     case catchUps = "catch-ups"
     case refusedCatchUps = "catch-ups refused"
-    case refusedWrites = "writes refused for want of room"
+    case refusedWrites = "writes answered with an error"
     case lostUnsynced = "acknowledged writes lost with the power, as `interval` allows"
     case waits = "WAITs that counted a member"
     case modifications = "values read, changed and written back"

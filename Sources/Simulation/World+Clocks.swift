@@ -39,13 +39,16 @@ extension World {
 
     // MARK: Setting clocks right
 
-    /// Whether all that anybody has is taken by everybody now that clocks are right, and nobody waits for the time of anything.
-    var isEverythingDue: Bool {
+    /// Until all that anybody has is taken by everybody, now that clocks are right.
+    var timeUntilDue: Duration {
         let latest = NodeClock.right(at: self.now) + StampBounds.standardDriftMilliseconds
-        return self.members.allSatisfy { node in
-            guard let replica = node.replica else { return false }
-            return replica.store.greatestStamp >> UInt64(Stamp.counterBits) <= latest && !replica.isHolding
-        }
+        let newest = (self.nodes.lazy.compactMap { $0.replica?.store.greatestStamp }.max() ?? 0) >> UInt64(Stamp.counterBits)
+        return newest <= latest ? .zero : .milliseconds(newest - latest)
+    }
+
+    /// Whether it has come to that, and nobody waits for the time of anything.
+    var isEverythingDue: Bool {
+        self.timeUntilDue == .zero && self.members.allSatisfy { $0.replica.map { !$0.isHolding } ?? false }
     }
 
     /// So long it may take until then: what is stamped ahead comes due, and a member that was refused for it is let in again. What is held may be of

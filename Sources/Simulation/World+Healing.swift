@@ -52,9 +52,9 @@ extension World {
     @discardableResult
     package func converge() throws -> Healing {
         let (start, longest) = (self.now, self.wholeLimit + self.longestWaitForStamps)
-        while !self.isWhole || !self.isEverythingDue {
+        while !self.isEverythingDue || !self.isWhole {
             try self.followAdvice()
-            try self.run(until: self.now + .milliseconds(100))
+            try self.run(until: self.now + (self.timeUntilDue > .seconds(2) ? .seconds(1) : .milliseconds(100)))
             guard self.now.since(start) < longest else {
                 throw Violation(.liveness, "\(longest) after healing not all are linked: \(self.situation)")
             }

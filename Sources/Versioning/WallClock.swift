@@ -26,8 +26,11 @@ package struct WallClock: Equatable, Sendable {
         /// By how much a clock is ahead of this node's that is so far ahead of its monotonic one.
         package func offset(of difference: Int64) -> Int64 { difference - (Int64(clamping: self.wall) - self.monotonic) }
 
-        package var isSet: Bool { (WallClock.builtAt...StampBounds.milliseconds.upperBound).contains(self.wall) }
+        package var isSet: Bool { WallClock.isSet(self.wall) }
     }
+
+    /// Whether a clock can be gone by that reads so many milliseconds since 1970.
+    package static func isSet(_ milliseconds: UInt64) -> Bool { (Self.builtAt...StampBounds.milliseconds.upperBound).contains(milliseconds) }
 
     /// What is wrong.
     package enum Trouble: Equatable, Sendable {
@@ -57,7 +60,7 @@ package struct WallClock: Equatable, Sendable {
         self.members = differences.filter { difference in
             let time = difference.addingReportingOverflow(reading.monotonic)
             return !time.overflow && time.partialValue >= 0
-                && (Self.builtAt...StampBounds.milliseconds.upperBound).contains(UInt64(time.partialValue))
+                && Self.isSet(UInt64(time.partialValue))
         }.sorted()
     }
 
