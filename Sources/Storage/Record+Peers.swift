@@ -45,6 +45,8 @@ extension RecordLayout {
 
     /// Stamps beyond the end of the year 2100 are refused: they would drive this node's own clock to where it cannot go on (I11).
     package static let maximumStampMilliseconds: UInt64 = 4_133_980_799_999
+    /// No command gives a later deadline: its numbers are signed.
+    package static let maximumExpiryMilliseconds = UInt64(Int64.max)
     /// No replica writes so often: a million times a second for nine years.
     package static let maximumSequence: UInt64 = 1 << 48
 }
@@ -66,6 +68,7 @@ extension RecordView {
 
     private var isPlausible: Bool {
         (1...RecordLayout.maximumSequence).contains(self.dot.sequence) && self.stamp.milliseconds <= RecordLayout.maximumStampMilliseconds
+            && self.expiryMilliseconds <= RecordLayout.maximumExpiryMilliseconds
     }
 
     /// True where this is a write of a replica that it has logged as its own, not got back from a peer.
