@@ -37,6 +37,7 @@ package enum Happening: String, CaseIterable, Sendable {
     case lostUnsynced = "acknowledged writes lost with the power, as `interval` allows"
     case waits = "WAITs that counted a member"
     case modifications = "values read, changed and written back"
+    case expirations = "entries found expired"
 }
 
 /// How often everything happened.
