@@ -199,7 +199,7 @@ extension Replica {
         case .bytes(_, _, expiryMilliseconds: 0): writer.integer(-1)
         case .bytes(_, _, let expiryMilliseconds):
             let isAbsolute = call.command == .expiretime || call.command == .pexpiretime
-            let left = isAbsolute ? expiryMilliseconds : expiryMilliseconds - call.moment.wall.milliseconds  // It is readable, so not negative.
+            let left = expiryMilliseconds - (isAbsolute ? 0 : min(call.moment.wall.milliseconds, expiryMilliseconds))
             let isInSeconds = call.command == .ttl || call.command == .expiretime
             writer.integer(Int(clamping: isInSeconds ? left / 1_000 + (left % 1_000 >= 500 ? 1 : 0) : left))
         }
