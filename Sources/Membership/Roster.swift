@@ -136,12 +136,13 @@ package struct Roster: Equatable, Sendable {
         return true
     }
 
-    /// A member's node goes on under a new id.
+    /// A member's node goes on under a new id. Where this list does not know the old one, as what it knew of it has rotted on the disk, others' lists
+    /// do: there the new one takes its place, once they have heard of it.
     package mutating func replace(_ old: ReplicaID, with member: Member) throws(RosterRefusal) {
-        guard let index = self.index(of: old) else { throw .unknown(old) }
-        guard self.entries[index].status == .active else { throw .gone(self.entries[index].status) }
-        try self.checkRoom(replacing: true)
-        self.retire(at: index, as: .replaced)
+        let index = self.index(of: old)
+        if let index, self.entries[index].status != .active { throw .gone(self.entries[index].status) }
+        try self.checkRoom(replacing: index != nil)
+        if let index { self.retire(at: index, as: .replaced) }
         self.add(member, predecessor: old)
     }
 
@@ -224,10 +225,14 @@ package struct Roster: Equatable, Sendable {
         if entry.status != .active { self.retire(at: index, as: entry.status) }
     }
 
-    /// What follows from the entries, whoever told them: of members that came to have one name apart from each other the one that was admitted
-    /// last keeps it; and whoever took the place of one that has left or was removed is gone with it, so that nobody who was sent away comes back by
+    /// What follows from the entries, whoever told them: whose place another has taken is replaced; of members that came to have one name apart from
+    /// each other the one that was admitted last keeps it; and whoever took the place of one that has left or was removed is gone with it, so that nobody who was sent away comes back by
     /// taking a new id before he has heard of it.
     private mutating func close() {
+        for predecessor in self.entries.compactMap(\.predecessor) {
+            guard let index = self.index(of: predecessor), self.entries[index].status == .active else { continue }
+            self.retire(at: index, as: .replaced)
+        }
         var byName: [MemberName: Int] = [:]
         for index in self.entries.indices where self.entries[index].hasName {
             let name = self.entries[index].member.name
@@ -291,7 +296,6 @@ package struct Epoch: Equatable, Sendable {
 package enum RosterRefusal: Error, Equatable, Sendable {
     case nameTaken(MemberName, by: ReplicaID)
     case gone(Roster.Status)
-    case unknown(ReplicaID)
     case full(limit: Int)
 }
 
@@ -300,7 +304,6 @@ extension RosterRefusal: CustomStringConvertible {
         switch self {
         case .nameTaken(let name, let holder): "the name \(name) is taken by \(holder)"
         case .gone(let status): "it \(status.text)"
-        case .unknown(let replica): "\(replica) is no member"
         case .full(let limit): "the cluster's list is full: \(limit)"
         }
     }

@@ -15,7 +15,7 @@ package final class Job {
         case verify
         case keys
         case randomKey
-        /// FLUSHALL and FLUSHDB: a tombstone for every key that is older than the command.
+        /// FLUSHALL and FLUSHDB: a tombstone for every key that is older than the command. What has expired is no key any more.
         case flush
         /// HEARSAY REPAIR and DIFF: a session with a peer.
         case peers
@@ -106,8 +106,8 @@ extension Replica {
         switch job.kind {
         case .digest, .count: return try self.advanceFold(job, &writer)
         case .verify: return try self.advanceVerify(job, &writer)
-        case .keys: return try self.advanceKeys(job, &writer)
-        case .randomKey: return try self.advanceRandomKey(job, &writer)
+        case .keys: return try self.advanceKeys(job, at: moment, &writer)
+        case .randomKey: return try self.advanceRandomKey(job, at: moment, &writer)
         case .flush: return try self.advanceFlush(job, at: moment, &writer)
         case .peers: return self.advance(job.request!, at: moment, &writer)
         case .wait: return self.advance(job.wait!, at: moment, &writer)
@@ -164,8 +164,8 @@ extension Replica {
         return .finished(dependsOn: self.store.appliedPosition)
     }
 
-    private func advanceKeys(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
-        let next = try self.visit(&job.page, from: job.cursor)
+    private func advanceKeys(_ job: Job, at moment: Moment, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+        let next = try self.visit(&job.page, from: job.cursor, at: moment)
         guard job.page.keys.count <= Self.maximumKeysBytes else {
             self.statistics.errors += 1
             writer.error("ERR the keys are too many for one answer: use SCAN")
@@ -185,7 +185,7 @@ extension Replica {
     /// The longest answer of several values, in bytes: with what a client may have left unread, what closes it.
     static let maximumAnswerBytes = 24 << 20
 
-    private func advanceRandomKey(_ job: Job, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
+    private func advanceRandomKey(_ job: Job, at moment: Moment, _ writer: inout ReplyWriter) throws(StoreError) -> JobProgress {
         var (visited, next, found): (Int, Token?, Bool) = (0, nil, false)
         try self.store.scan(job.cursor...Token.last) { entry in
             if visited >= Self.sliceEntries {
@@ -194,7 +194,7 @@ extension Replica {
             }
             visited += 1
             job.position = max(job.position, entry.position)
-            guard !(entry.record?.isTombstone ?? false) else { return true }
+            guard entry.record?.isReadable(at: moment.wall) ?? true else { return true }
             writer.bulk(entry.key)
             found = true
             return false
@@ -230,7 +230,7 @@ extension Replica {
             }
             (visited, last) = (visited + 1, entry.token)
             let isNewer = entry.record.map { $0.stampTime > job.cutoff } ?? false
-            if !isNewer, !(entry.record?.isTombstone ?? false) { keys.append(Array(entry.key)) }
+            if !isNewer, entry.record?.isReadable(at: moment.wall) ?? true { keys.append(Array(entry.key)) }
             job.position = max(job.position, entry.position)
             return true
         }

@@ -98,7 +98,7 @@ extension Replica {
     private func keyspaceFields() -> [(String, String)] {
         _ = try? self.store.fold(budget: Self.infoFoldEntries)
         guard self.store.liveKeys > 0 else { return [] }
-        return [("db0", "keys=\(self.store.liveKeys),expires=0,avg_ttl=0")]
+        return [("db0", "keys=\(self.store.liveKeys),expires=\(self.store.expiringKeys),avg_ttl=0")]
     }
 
     private func hearsayFields(_ around: Surroundings) -> [(String, String)] {

@@ -20,7 +20,7 @@ extension Replica {
     private func delete(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         var (count, position): (Int, LogPosition) = (0, 0)
         for index in 1..<call.arguments.count {
-            let value = try self.value(of: call.arguments[index])
+            let value = try self.value(of: call.arguments[index], at: call.moment)
             position = max(position, value.position)
             guard value.isPresent else { continue }
             position = max(position, self.putTombstone(for: call.arguments[index], at: call.moment))
@@ -33,7 +33,7 @@ extension Replica {
     private func countPresent(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         var (count, position): (Int, LogPosition) = (0, 0)
         for index in 1..<call.arguments.count {
-            let value = try self.readCounted(call.arguments[index])
+            let value = try self.readCounted(call.arguments[index], at: call.moment)
             position = max(position, value.position)
             if value.isPresent { count += 1 }
         }
@@ -42,7 +42,7 @@ extension Replica {
     }
 
     private func answerType(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
-        let value = try self.value(of: call.arguments[1])
+        let value = try self.value(of: call.arguments[1], at: call.moment)
         writer.simple(value.isPresent ? "string" : "none")
         return value.position
     }
@@ -51,8 +51,8 @@ extension Replica {
         let (source, target) = (call.arguments[1], call.arguments[2])
         let isConditional = call.command == .renamenx
         if isConditional, !self.judgesConditions(&writer) { return 0 }
-        let value = try self.value(of: source)
-        guard case .bytes(let bytes, let position) = value else {
+        let value = try self.value(of: source, at: call.moment)
+        guard case .bytes(let bytes, let position, let expiryMilliseconds) = value else {
             if case .damaged = value {
                 self.answerDamaged(&writer)
             } else {
@@ -62,7 +62,7 @@ extension Replica {
             return value.position
         }
         if isConditional {
-            let present = try self.value(of: target)
+            let present = try self.value(of: target, at: call.moment)
             if present.isPresent {
                 writer.integer(0)
                 return max(position, present.position)
@@ -70,7 +70,7 @@ extension Replica {
         }
         if isConditional { writer.integer(1) } else { writer.ok() }
         if source == target { return position }
-        self.put(Bytes(bytes), for: target, at: call.moment)
+        self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
         return self.putTombstone(for: source, at: call.moment)
     }
 
@@ -105,20 +105,20 @@ extension Replica {
             return 0
         }
         if !replaces, !self.judgesConditions(&writer) { return 0 }
-        let value = try self.value(of: source)
-        guard case .bytes(let bytes, let position) = value else {
+        let value = try self.value(of: source, at: call.moment)
+        guard case .bytes(let bytes, let position, let expiryMilliseconds) = value else {
             if case .damaged = value { self.answerDamaged(&writer) } else { writer.integer(0) }
             return value.position
         }
         if !replaces {
-            let present = try self.value(of: target)
+            let present = try self.value(of: target, at: call.moment)
             if present.isPresent {
                 writer.integer(0)
                 return max(position, present.position)
             }
         }
         writer.integer(1)
-        return self.put(Bytes(bytes), for: target, at: call.moment)
+        return self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
     }
 
     // MARK: SCAN
@@ -169,7 +169,7 @@ extension Replica {
             return 0
         }
         var page = KeyPage(entries: min(options.count, Self.sliceEntries), pattern: options.pattern)
-        let next = try self.visit(&page, from: Token(rawValue: cursor), matchesType: options.matchesType)
+        let next = try self.visit(&page, from: Token(rawValue: cursor), matchesType: options.matchesType, at: call.moment)
         writer.array(count: 2)
         writer.bulk(decimal: next?.rawValue ?? 0)
         writer.array(count: page.count)
@@ -197,7 +197,7 @@ extension Replica {
     /// Fills a page from a token on.
     ///
     /// - Returns: the token to go on from; nil at the end.
-    func visit(_ page: inout KeyPage, from start: Token, matchesType: Bool = true) throws(StoreError) -> Token? {
+    func visit(_ page: inout KeyPage, from start: Token, matchesType: Bool = true, at moment: Moment) throws(StoreError) -> Token? {
         var (visited, last, next): (Int, Token?, Token?) = (0, nil, nil)
         var keys = ReplyWriter()
         var (count, position): (Int, LogPosition) = (0, 0)
@@ -211,7 +211,7 @@ extension Replica {
             (visited, last) = (visited + 1, entry.token)
             // An answer without a key says that it is gone, and depends on that as much.
             position = max(position, entry.position)
-            guard matchesType, !(entry.record?.isTombstone ?? false), pattern?.matches(entry.key) ?? true else { return true }
+            guard matchesType, entry.record?.isReadable(at: moment.wall) ?? true, pattern?.matches(entry.key) ?? true else { return true }
             keys.bulk(entry.key)
             count += 1
             return true

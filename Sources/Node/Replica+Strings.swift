@@ -4,13 +4,13 @@ import Storage
 /// The commands that read and write values. Each returns what its answer depends on.
 extension Replica {
     func get(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
-        self.answer(try self.readCounted(call.arguments[1]), &writer)
+        self.answer(try self.readCounted(call.arguments[1], at: call.moment), &writer)
     }
 
-    private func answer(_ value: Value, _ writer: inout ReplyWriter) -> LogPosition {
+    func answer(_ value: Value, _ writer: inout ReplyWriter) -> LogPosition {
         switch value {
         case .absent: writer.null()
-        case .bytes(let bytes, _): writer.bulk(bytes)
+        case .bytes(let bytes, _, _): writer.bulk(bytes)
         case .damaged: self.answerDamaged(&writer)
         }
         return value.position
@@ -19,6 +19,8 @@ extension Replica {
     func runString(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         switch call.command {
         case .setnx: try self.setIfAbsent(call, &writer)
+        case .setex, .psetex: self.setWithDeadline(call, &writer)
+        case .getex: try self.getAndChangeDeadline(call, &writer)
         case .getset: try self.getAndSet(call, &writer)
         case .getdel: try self.getAndDelete(call, &writer)
         case .getrange: try self.getRange(call, &writer)
@@ -31,75 +33,22 @@ extension Replica {
         }
     }
 
-    // MARK: SET
-
-    private struct SetOptions {
-        var condition: Condition?
-        var getsOld = false
-
-        enum Condition { case absent, present }
-
-        /// Nil where the arguments contradict each other or are not known: Redis's options on time to live among them.
-        init?(_ arguments: Arguments) {
-            for index in 3..<max(3, arguments.count) {
-                let word = arguments[index]
-                if word.equalsIgnoringCase("NX"), self.condition != .present {
-                    self.condition = .absent
-                } else if word.equalsIgnoringCase("XX"), self.condition != .absent {
-                    self.condition = .present
-                } else if word.equalsIgnoringCase("GET") {
-                    self.getsOld = true
-                } else {
-                    return nil
-                }
-            }
-        }
-    }
-
-    func set(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
-        if call.arguments.count == 3 {
-            let position = self.put(call.arguments[2], for: call.arguments[1], at: call.moment)
-            writer.ok()
-            return position
-        }
-        guard let options = SetOptions(call.arguments) else {
-            self.answerSyntaxError(&writer)
-            return 0
-        }
-        if options.condition != nil, !self.judgesConditions(&writer) { return 0 }
-        let old = try self.value(of: call.arguments[1])
-        if options.getsOld, case .damaged = old {
-            self.answerDamaged(&writer)
-            return 0
-        }
-        let isMet = options.condition.map { $0 == .present ? old.isPresent : !old.isPresent } ?? true
-        // The old bytes are answered before the put, which may reuse nothing of them but need not keep them.
-        if options.getsOld {
-            _ = self.answer(old, &writer)
-        } else if isMet {
-            writer.ok()
-        } else {
-            writer.null()
-        }
-        return isMet ? self.put(call.arguments[2], for: call.arguments[1], at: call.moment) : old.position
-    }
-
     private func setIfAbsent(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         guard self.judgesConditions(&writer) else { return 0 }
-        let old = try self.value(of: call.arguments[1])
+        let old = try self.value(of: call.arguments[1], at: call.moment)
         writer.integer(old.isPresent ? 0 : 1)
         return old.isPresent ? old.position : self.put(call.arguments[2], for: call.arguments[1], at: call.moment)
     }
 
     private func getAndSet(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
-        let old = try self.value(of: call.arguments[1])
+        let old = try self.value(of: call.arguments[1], at: call.moment)
         _ = self.answer(old, &writer)
         if case .damaged = old { return 0 }
         return self.put(call.arguments[2], for: call.arguments[1], at: call.moment)
     }
 
     private func getAndDelete(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
-        let old = try self.readCounted(call.arguments[1])
+        let old = try self.readCounted(call.arguments[1], at: call.moment)
         let position = self.answer(old, &writer)
         guard case .bytes = old else { return position }
         return self.putTombstone(for: call.arguments[1], at: call.moment)
@@ -112,7 +61,7 @@ extension Replica {
         var position: LogPosition = 0
         writer.array(count: call.arguments.count - 1)
         for index in 1..<call.arguments.count {
-            let value = try self.readCounted(call.arguments[index])
+            let value = try self.readCounted(call.arguments[index], at: call.moment)
             if case .damaged = value {
                 writer.truncate(to: start)
                 self.answerDamaged(&writer)
@@ -139,7 +88,7 @@ extension Replica {
         if call.command == .msetnx {
             guard self.judgesConditions(&writer) else { return 0 }
             for index in stride(from: 1, to: call.arguments.count, by: 2) {
-                let old = try self.value(of: call.arguments[index])
+                let old = try self.value(of: call.arguments[index], at: call.moment)
                 if old.isPresent {
                     writer.integer(0)
                     return old.position
@@ -156,10 +105,10 @@ extension Replica {
     // MARK: Parts of values
 
     private func length(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
-        let value = try self.readCounted(call.arguments[1])
+        let value = try self.readCounted(call.arguments[1], at: call.moment)
         switch value {
         case .absent: writer.integer(0)
-        case .bytes(let bytes, _): writer.integer(bytes.count)
+        case .bytes(let bytes, _, _): writer.integer(bytes.count)
         case .damaged: self.answerDamaged(&writer)
         }
         return value.position
@@ -170,10 +119,10 @@ extension Replica {
             self.answerNotInteger(&writer)
             return 0
         }
-        let value = try self.readCounted(call.arguments[1])
+        let value = try self.readCounted(call.arguments[1], at: call.moment)
         switch value {
         case .absent: writer.bulk("")
-        case .bytes(let bytes, _): writer.bulk(UnsafeRawBufferPointer(rebasing: bytes[byteRange(first, last, of: bytes.count)]))
+        case .bytes(let bytes, _, _): writer.bulk(UnsafeRawBufferPointer(rebasing: bytes[byteRange(first, last, of: bytes.count)]))
         case .damaged: self.answerDamaged(&writer)
         }
         return value.position
@@ -196,13 +145,13 @@ extension Replica {
         return try self.change(call, at: Int(offset), with: call.arguments[3], &writer)
     }
 
-    /// Writes `part` over the value from `offset` on, or behind its end, and answers the new length.
+    /// Writes `part` over the value from `offset` on, or behind its end, and answers the new length. The deadline stays.
     private func change(_ call: Call, at offset: Int?, with part: Bytes, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
-        let value = try self.value(of: call.arguments[1])
-        var old = UnsafeRawBufferPointer(start: nil, count: 0)
+        let value = try self.value(of: call.arguments[1], at: call.moment)
+        var (old, expiryMilliseconds): (UnsafeRawBufferPointer, UInt64) = (UnsafeRawBufferPointer(start: nil, count: 0), 0)
         switch value {
         case .absent: break
-        case .bytes(let bytes, _): old = bytes
+        case .bytes(let bytes, _, let expiry): (old, expiryMilliseconds) = (bytes, expiry)
         case .damaged:
             self.answerDamaged(&writer)
             return 0
@@ -221,7 +170,7 @@ extension Replica {
         }
         let byteCount = max(end, old.count)
         writer.integer(byteCount)
-        return self.put(for: call.arguments[1], byteCount: byteCount, at: call.moment) { target in
+        return self.put(for: call.arguments[1], byteCount: byteCount, expiryMilliseconds: expiryMilliseconds, at: call.moment) { target in
             if !old.isEmpty { target.copyMemory(from: old) }
             if start > old.count { UnsafeMutableRawBufferPointer(rebasing: target[old.count..<start]).initializeMemory(as: UInt8.self, repeating: 0) }
             if !part.isEmpty { UnsafeMutableRawBufferPointer(rebasing: target[start..<end]).copyMemory(from: part.buffer) }

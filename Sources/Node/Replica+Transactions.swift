@@ -84,20 +84,22 @@ extension Replica {
         for index in 1..<call.arguments.count {
             let key = call.arguments[index]
             let token = self.store.token(of: key.buffer)
-            call.session.watches.append(
-                Session.Watch(key: key.copy(), token: token, stamp: try self.newest(token, key.buffer).stamp))
+            let newest = try self.newest(token, key.buffer, at: call.moment)
+            call.session.watches.append(Session.Watch(key: key.copy(), token: token, state: newest.state))
         }
         writer.ok()
         return 0
     }
 
-    private func newest(_ token: Token, _ key: UnsafeRawBufferPointer) throws(StoreError) -> (stamp: Stamp?, position: LogPosition) {
+    private typealias Newest = (state: Session.Watch.State?, position: LogPosition)
+
+    private func newest(_ token: Token, _ key: UnsafeRawBufferPointer, at moment: Moment) throws(StoreError) -> Newest {
         guard case .record(let record, let position, _) = try self.store.find(token, key: key) else { return (nil, 0) }
-        return (record.stamp, position)
+        return (Session.Watch.State(stamp: record.stamp, isExpired: record.isExpired(at: moment.wall)), position)
     }
 
-    private func newest(_ watch: Session.Watch) throws(StoreError) -> (stamp: Stamp?, position: LogPosition) {
-        try watch.key.span.bytes.withUnsafeBytes { key throws(StoreError) in try self.newest(watch.token, key) }
+    private func newest(_ watch: Session.Watch, at moment: Moment) throws(StoreError) -> Newest {
+        try watch.key.span.bytes.withUnsafeBytes { key throws(StoreError) in try self.newest(watch.token, key, at: moment) }
     }
 
     private func execute(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
@@ -107,8 +109,8 @@ extension Replica {
         guard !transaction.isAborted else { return self.refuse("EXECABORT Transaction discarded because of previous errors.", &writer) }
         var position: LogPosition = 0
         for watch in watches {
-            let newest = try self.newest(watch)
-            guard newest.stamp == watch.stamp else {
+            let newest = try self.newest(watch, at: call.moment)
+            guard newest.state == watch.state else {
                 writer.nullArray()
                 return newest.position
             }

@@ -8,15 +8,16 @@ import Versioning
 extension Replica {
     /// What a command sees of a key.
     enum Value {
-        /// Never written, or deleted. An answer that says so depends on the delete.
-        case absent(LogPosition, tombstone: Bool)
-        case bytes(UnsafeRawBufferPointer, LogPosition)
+        /// Never written, deleted or expired. An answer that says so depends on the delete, or on what has expired.
+        case absent(LogPosition)
+        /// The deadline is 0 where there is none.
+        case bytes(UnsafeRawBufferPointer, LogPosition, expiryMilliseconds: UInt64)
         case damaged
 
         /// What an answer that shows it depends on.
         var position: LogPosition {
             switch self {
-            case .absent(let position, _), .bytes(_, let position): position
+            case .absent(let position), .bytes(_, let position, _): position
             case .damaged: 0
             }
         }
@@ -27,53 +28,57 @@ extension Replica {
     }
 
     /// Looks a key up without counting a hit or a miss.
-    func value(of key: Bytes) throws(StoreError) -> Value {
-        try self.value(of: key, token: self.store.token(of: key.buffer))
-    }
-
-    func value(of key: Bytes, token: Token) throws(StoreError) -> Value {
-        switch try self.store.find(token, key: key.buffer) {
-        case .nothing: .absent(0, tombstone: false)
+    func value(of key: Bytes, at moment: Moment) throws(StoreError) -> Value {
+        switch try self.store.find(self.store.token(of: key.buffer), key: key.buffer) {
+        case .nothing: .absent(0)
         case .damaged: .damaged
         case .record(let record, let position, _):
-            record.isTombstone ? .absent(position, tombstone: true) : .bytes(record.payload, position)
+            record.isReadable(at: moment.wall)
+                ? .bytes(record.payload, position, expiryMilliseconds: record.expiryMilliseconds) : .absent(position)
         }
     }
 
     /// Looks a key up for a read command and counts where it was found.
-    func readCounted(_ key: Bytes) throws(StoreError) -> Value {
+    func readCounted(_ key: Bytes, at moment: Moment) throws(StoreError) -> Value {
         switch try self.store.find(self.store.token(of: key.buffer), key: key.buffer) {
         case .nothing:
             self.statistics.misses += 1
-            return .absent(0, tombstone: false)
+            return .absent(0)
         case .damaged:
             return .damaged
         case .record(let record, let position, let layer):
-            guard !record.isTombstone else {
+            guard record.isReadable(at: moment.wall) else {
                 self.statistics.misses += 1
-                return .absent(position, tombstone: true)
+                return .absent(position)
             }
             switch layer {
             case .live: self.statistics.hitsInTable += 1
             case .frozen: self.statistics.hitsInFrozenTable += 1
             case .base: self.statistics.hitsInBase += 1
             }
-            return .bytes(record.payload, position)
+            return .bytes(record.payload, position, expiryMilliseconds: record.expiryMilliseconds)
         }
     }
 
     /// Writes a value over whatever the key has.
+    ///
+    /// - Parameter expiryMilliseconds: its deadline; 0 for none.
     @discardableResult
-    func put(_ value: Bytes, for key: Bytes, at moment: Moment) -> LogPosition {
-        self.put(for: key, byteCount: value.count, at: moment) { value.buffer.isEmpty ? () : $0.copyMemory(from: value.buffer) }
+    func put(_ value: Bytes, for key: Bytes, expiryMilliseconds: UInt64 = 0, at moment: Moment) -> LogPosition {
+        self.put(for: key, byteCount: value.count, expiryMilliseconds: expiryMilliseconds, at: moment) {
+            value.buffer.isEmpty ? () : $0.copyMemory(from: value.buffer)
+        }
     }
 
     /// Writes a value that `fill` lays out.
     @discardableResult
-    func put(for key: Bytes, byteCount: Int, at moment: Moment, fill: (UnsafeMutableRawBufferPointer) -> Void) -> LogPosition {
-        self.store.put(
-            self.nextVersion(isTombstone: false, at: moment), key: key.buffer, token: self.store.token(of: key.buffer),
-            payloadByteCount: byteCount, at: moment.now, fill: fill)
+    func put(
+        for key: Bytes, byteCount: Int, expiryMilliseconds: UInt64 = 0, at moment: Moment, fill: (UnsafeMutableRawBufferPointer) -> Void
+    ) -> LogPosition {
+        var header = self.nextVersion(isTombstone: false, at: moment)
+        header.expiryMilliseconds = expiryMilliseconds
+        return self.store.put(
+            header, key: key.buffer, token: self.store.token(of: key.buffer), payloadByteCount: byteCount, at: moment.now, fill: fill)
     }
 
     /// Writes a tombstone over whatever the key has.

@@ -277,10 +277,12 @@ package final class Replica {
         switch call.command {
         case .get: return .answered(dependsOn: try self.get(call, &writer))
         case .set: return .answered(dependsOn: try self.set(call, &writer))
-        case .setnx, .getset, .getdel, .getrange, .mget, .mset, .msetnx, .strlen, .append, .setrange:
+        case .setnx, .setex, .psetex, .getset, .getdel, .getex, .getrange, .mget, .mset, .msetnx, .strlen, .append, .setrange:
             return .answered(dependsOn: try self.runString(call, &writer))
         case .del, .unlink, .exists, .touch, .rename, .renamenx, .copy, .type, .scan:
             return .answered(dependsOn: try self.runKeys(call, &writer))
+        case .expire, .pexpire, .expireat, .pexpireat, .ttl, .pttl, .expiretime, .pexpiretime, .persist:
+            return .answered(dependsOn: try self.runExpiry(call, &writer))
         case .keys, .randomkey, .dbsize, .flushall, .flushdb:
             return self.beginKeysJob(call, &writer)
         case .wait: return self.beginWait(call, &writer)

@@ -51,8 +51,16 @@ package final class Session {
     struct Watch {
         let key: [UInt8]
         let token: Token
-        /// Nil where the key had never been written. Not the dot: a write that was taken back leaves its dot to another.
-        let stamp: Stamp?
+        /// Nil where the key had never been written.
+        let state: State?
+
+        /// What must be as it was when EXEC comes.
+        struct State: Equatable {
+            /// Not the dot: a write that was taken back leaves its dot to another.
+            let stamp: Stamp
+            /// A key that expires in between has changed, as in Redis 7; one that had expired before has not.
+            let isExpired: Bool
+        }
     }
 
     func endTransaction() { (self.transaction, self.watches) = (nil, []) }

@@ -1,7 +1,9 @@
 /// The commands that a client can send. `CommandTable` says everything else about them.
 package enum Command: UInt8, CaseIterable, Sendable {
-    case set, setnx, getset, get, getdel, getrange, mget, mset, msetnx, strlen, append, setrange
-    case del, unlink, exists, touch, rename, renamenx, copy, type, scan, keys, randomkey, dbsize, flushall, flushdb, wait
+    case set, setnx, setex, psetex, getset, get, getdel, getex, getrange, mget, mset, msetnx, strlen, append, setrange
+    case del, unlink, exists, touch, rename, renamenx, copy, type
+    case expire, pexpire, expireat, pexpireat, ttl, pttl, expiretime, pexpiretime, persist
+    case scan, keys, randomkey, dbsize, flushall, flushdb, wait
     case ping, echo, hello, auth, quit, reset, select, multi, exec, discard, watch, unwatch
     case time, info, command, config, client, hearsay
 }

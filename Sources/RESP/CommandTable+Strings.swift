@@ -5,7 +5,8 @@ extension CommandTable {
             "set", arity: -3, flags: [.write, .denyOutOfMemory], categories: [.string],
             keys: [KeySpecification(1, [.readWrite, .access, .update, .variableFlags], notes: "written and read if GET is among the arguments")],
             group: .string, since: "1.0.0",
-            syntax: "key value [NX | XX] [GET]",
+            syntax:
+                "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
             summary: "Sets a key to a value, whatever it held", complexity: "O(1)"),
         .setnx: CommandSpecification(
             "setnx", arity: 3, flags: [.write, .denyOutOfMemory, .fast], categories: [.string],

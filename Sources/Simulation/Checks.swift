@@ -20,6 +20,7 @@ package enum CheckName: String, CaseIterable, Sendable {
     case digestEqualsScan = "digest-equals-scan"
     case waitsTellTruth = "waits-tell-truth"
     case boundedMemory = "bounded-memory"
+    case readingsFollowDeadlines = "readings-follow-deadlines"
     case joinersApplyNothing = "joiners-apply-nothing"
     case joinersCount = "joiners-count"
     case clockBound = "clock-bound"
@@ -52,7 +53,7 @@ extension Check {
 extension World {
     static let nodeChecks: [any Check] = [
         JoinersApplyNothing(), JoinersCount(), SeenWithData(), DigestEqualsScan(), BoundedMemory(), OneProcessPerID(), AcknowledgedKept(),
-        RefusedStayAway(), ClockBound(),
+        RefusedStayAway(), ClockBound(), ReadingsFollowDeadlines(),
     ]
 }
 

@@ -43,6 +43,7 @@ package enum Happening: String, CaseIterable, Sendable {
     case holds = "versions held until their time"
     case stampRefusals = "versions refused for their stamps"
     case farStamps = "nodes emptied because nobody takes their stamps"
+    case expirations = "entries found expired"
 }
 
 /// How often everything happened.

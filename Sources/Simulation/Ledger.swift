@@ -13,6 +13,7 @@ struct Ledger {
         let key: Int
         let stamp: Stamp
         let isTombstone: Bool
+        let expiryMilliseconds: UInt64
         let checksum: UInt64
     }
 
@@ -101,7 +102,7 @@ extension Ledger.Version {
     init(_ record: RecordView) {
         self.init(
             key: Self.number(ofKey: record.key), stamp: record.stamp, isTombstone: record.isTombstone,
-            checksum: Digests.checksum(of: record.payload, seed: 0))
+            expiryMilliseconds: record.expiryMilliseconds, checksum: Digests.checksum(of: record.payload, seed: 0))
     }
 
     /// Clients' keys are "key" and a number; what stories write besides has none.

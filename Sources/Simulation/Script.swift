@@ -57,6 +57,11 @@ package struct Step: Equatable, Sendable {
             case modify
             /// SET, then WAIT for so many members.
             case setAndWait(members: Int)
+            /// SET with a time to live.
+            case setExpiring(milliseconds: Int)
+            /// PEXPIRE.
+            case expire(milliseconds: Int)
+            case persist
         }
 
         let kind: Kind
@@ -113,6 +118,8 @@ package struct Script: Equatable, Sendable {
         for joiner in plan.nodes..<plan.allNodes {
             self.steps.append(Step(at: Self.moment(plan, using: &random), action: .appear(node: joiner)))
         }
+        random = SplitMix64(seed: seeds.next())
+        self.limitLives(using: &random)
         // Sorted by time, and by the order of drawing where that is equal.
         let order = self.steps.indices.sorted { (self.steps[$0].at, $0) < (self.steps[$1].at, $1) }
         self.steps = order.map { self.steps[$0] }
@@ -135,6 +142,23 @@ package struct Script: Equatable, Sendable {
             }
         let (key, padding) = (Int.random(in: 0..<plan.keys, using: &random), Int.random(in: 0...32, using: &random))
         return Step(at: at, action: .operate(client: client, node: node, Step.Operation(kind: kind, key: key, padding: padding)))
+    }
+
+    /// Some of what was to be set is to live shortly, or gets a deadline, or loses it: from a generator of its own, so that all else stays as it was drawn.
+    private mutating func limitLives(using random: inout SplitMix64) {
+        for index in self.steps.indices {
+            guard case .operate(let client, let node, let operation) = self.steps[index].action, operation.kind == .set else { continue }
+            let (choice, milliseconds) = (random.next() % 100, Int.random(in: 1...4_000, using: &random))
+            let kind: Step.Operation.Kind =
+                switch choice {
+                case 0..<6: .setExpiring(milliseconds: milliseconds)
+                case 6..<10: .expire(milliseconds: milliseconds)
+                case 10..<12: .persist
+                default: .set
+                }
+            let limited = Step.Operation(kind: kind, key: operation.key, padding: operation.padding)
+            self.steps[index] = Step(at: self.steps[index].at, action: .operate(client: client, node: node, limited))
+        }
     }
 
     private mutating func draw(_ fault: Fault, _ plan: WorldPlan, using random: inout SplitMix64) {

@@ -42,13 +42,16 @@ extension SimulatedNode {
     }
 
     func execute(_ words: [[UInt8]], client: Int, at now: Instant) throws(StoreError) -> Answer {
+        try self.execute(words, client: client, at: self.moment(at: now))
+    }
+
+    func execute(_ words: [[UInt8]], client: Int, at moment: Replica.Moment) throws(StoreError) -> Answer {
         guard let replica else { return .notNow }
         let session = self.sessions[client]
         var bytes = Array("*\(words.count)\r\n".utf8)
         for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + Array("\r\n".utf8) }
         var parser = CommandParser(limits: .authenticated(valueBytes: 1 << 20))
         var writer = ReplyWriter()
-        let moment = self.moment(at: now)
         let outcome = try bytes.span.bytes.withUnsafeBytes { input throws(StoreError) -> Replica.Outcome? in
             guard case .command = parser.next(in: input), !replica.mustWait(parser.arguments, session) else { return nil }
             return try replica.execute(parser.arguments, session, at: moment, to: &writer)

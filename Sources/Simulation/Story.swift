@@ -77,6 +77,9 @@ extension Step.Operation {
         case .delete: "delete key\(self.key)"
         case .modify: "read key\(self.key) and change it"
         case .setAndWait(let members): "set key\(self.key) and wait for \(members) others"
+        case .setExpiring(let milliseconds): "set key\(self.key) for \(milliseconds) ms"
+        case .expire(let milliseconds): "let key\(self.key) expire in \(milliseconds) ms"
+        case .persist: "keep key\(self.key) from expiring"
         }
     }
 }

@@ -124,7 +124,7 @@ extension World {
     package func hasConverged() throws -> Bool { try self.haveOneRoster && self.holdSameData() }
 
     /// Whether all nodes hold the same data: every entry, not only their digests (I2).
-    func holdSameData() throws -> Bool {
+    package func holdSameData() throws -> Bool {
         // Digests that differ are enough to say no; only the data says yes.
         let stores = self.members.compactMap { $0.replica?.store }
         guard stores.count == self.members.count else { return false }

@@ -34,7 +34,9 @@ extension World {
             try self.checkOrder(of: version, behind: attempt, on: node)
             write = SimulatedNode.Acknowledged(
                 number: attempt.number, dot: version.dot,
-                version: Ledger.Version(key: attempt.operation.key, stamp: version.stamp, isTombstone: version.isTombstone, checksum: 0),
+                version: Ledger.Version(
+                    key: attempt.operation.key, stamp: version.stamp, isTombstone: version.isTombstone,
+                    expiryMilliseconds: version.expiryMilliseconds, checksum: 0),
                 position: position)
         }
         if case .answered = answer {} else { node.endWait(of: attempt) }
@@ -78,7 +80,7 @@ extension World {
 
     func refuse(_ attempt: Attempt) {
         self.counts[.refusedWrites] += 1
-        if attempt.operation.kind != .delete { self.ledger.refuse(attempt.number) }
+        if attempt.writesNumber { self.ledger.refuse(attempt.number) }
     }
 
     /// Tries again, from the beginning and on any node.
@@ -185,6 +187,14 @@ extension SimulatedNode {
 extension Attempt {
     fileprivate var willWait: Bool { if case .setAndWait = self.operation.kind { true } else { false } }
 
+    /// What it writes begins with its number; of others the number is nowhere, or that of the value whose deadline they change.
+    fileprivate var writesNumber: Bool {
+        switch self.operation.kind {
+        case .set, .modify, .setAndWait, .setExpiring: true
+        case .delete, .expire, .persist: false
+        }
+    }
+
     /// True for a read whose answer a write will follow.
     var isFirstHalf: Bool { self.operation.kind == .modify && self.shown == nil }
 
@@ -193,6 +203,9 @@ extension Attempt {
         case .delete: [Array("DEL".utf8), self.key]
         case .modify where self.shown == nil: [Array("GET".utf8), self.key]
         case .set, .modify, .setAndWait: [Array("SET".utf8), self.key, self.value]
+        case .setExpiring(let milliseconds): [Array("SET".utf8), self.key, self.value, Array("PX".utf8), Array("\(milliseconds)".utf8)]
+        case .expire(let milliseconds): [Array("PEXPIRE".utf8), self.key, Array("\(milliseconds)".utf8)]
+        case .persist: [Array("PERSIST".utf8), self.key]
         }
     }
 }

@@ -28,6 +28,21 @@ extension World {
         }
     }
 
+    /// A client's SET with a time to live.
+    package func set(_ key: String, to value: String, forMilliseconds milliseconds: Int, on node: Int) throws {
+        let words = ["SET", key, value, "PX", "\(milliseconds)"].map { Array($0.utf8) }
+        try self.turn(self.nodes[node]) { _ in _ = try self.nodes[node].execute(words, client: 0, at: self.now) }
+    }
+
+    /// What a client is shown that asks a node for a key now; nil for nothing.
+    package func read(_ key: String, on node: Int) throws -> String? {
+        let (node, key) = (self.nodes[node], Array(key.utf8))
+        return try node.read(key, at: node.moment(at: self.now)).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// A node's wall clock is set to another time.
+    package func stepClock(of node: Int, milliseconds: Int) { self.nodes[node].clock.step(milliseconds: milliseconds) }
+
     /// Starts a node that is down, or that has never run.
     package func start(_ index: Int) throws { try self.start(self.nodes[index]) }
 

@@ -28,6 +28,7 @@ package struct LoadOutcome: Sendable {
             self.adjustments[index].sum &+= change.sum
             self.adjustments[index].entries += change.entries
             self.adjustments[index].live += change.live
+            self.adjustments[index].expiring += change.expiring
         } else {
             self.adjustments.append(change)
         }
@@ -102,10 +103,9 @@ package struct BulkLoad {
         _ record: RecordView, at token: Token, _ job: LoadJob, _ writer: any BaseWriter, appends: inout Bool, _ outcome: inout LoadOutcome
     ) throws(StoreError) {
         outcome.greatestStamp = max(outcome.greatestStamp, record.stampTime)
-        let (sum, live) = (record.fingerprint(under: job.digestKey), record.isTombstone ? 0 : 1)
         if appends {
             if try writer.append(record, token: token) {
-                outcome.adjust(DigestAdjustment(token: token, sum: sum, entries: 1, live: live), leafBits: job.leafBits)
+                outcome.adjust(DigestAdjustment(record, insteadOf: nil, at: token, under: job.digestKey), leafBits: job.leafBits)
                 return
             }
             appends = false
@@ -116,11 +116,7 @@ package struct BulkLoad {
             return
         }
         // One that has rotted counts by its header, as at the start.
-        let below = stored?.record
-        outcome.adjust(
-            DigestAdjustment(
-                token: token, sum: sum &- (below?.fingerprint(under: job.digestKey) ?? 0), entries: below == nil ? 1 : 0,
-                live: live - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)), leafBits: job.leafBits)
+        outcome.adjust(DigestAdjustment(record, insteadOf: stored?.record, at: token, under: job.digestKey), leafBits: job.leafBits)
         try writer.put(record, token: token)
     }
 }

@@ -28,9 +28,19 @@ package struct DigestAdjustment: Equatable, Sendable {
     package let token: Token
     /// New fingerprint minus old, modulo 2^128.
     package var sum: UInt128
-    /// The number of entries, and of those that are not tombstones, by which the base grew.
+    /// The number of entries, of those that are not tombstones, and of those of these with a deadline, by which the base grew.
     package var entries: Int
     package var live: Int
+    package var expiring: Int
+
+    /// One version in the place of another, or of none.
+    init(_ record: RecordView, insteadOf below: RecordView?, at token: Token, under key: DigestKey) {
+        self.token = token
+        self.sum = record.fingerprint(under: key) &- (below?.fingerprint(under: key) ?? 0)
+        self.entries = below == nil ? 1 : 0
+        self.live = (record.isTombstone ? 0 : 1) - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)
+        self.expiring = (record.isExpiring ? 1 : 0) - (below.map { $0.isExpiring ? 1 : 0 } ?? 0)
+    }
 }
 
 /// Moves one frozen table to the base, in token order, in transactions of bounded size.
@@ -167,9 +177,6 @@ package struct Drain {
     /// Notes what the digest has to take in, and what of the key it has to let go.
     private mutating func adjust(_ record: RecordView, at token: Token, below: RecordView?) {
         if let below, below.isSameVersion(as: record) { return }
-        self.pending.append(
-            DigestAdjustment(
-                token: token, sum: record.fingerprint(under: self.digestKey) &- (below?.fingerprint(under: self.digestKey) ?? 0),
-                entries: below == nil ? 1 : 0, live: (record.isTombstone ? 0 : 1) - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)))
+        self.pending.append(DigestAdjustment(record, insteadOf: below, at: token, under: self.digestKey))
     }
 }

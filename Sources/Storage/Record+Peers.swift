@@ -43,6 +43,8 @@ extension RecordLayout {
         bytes.append(contentsOf: value)
     }
 
+    /// No command gives a later deadline: its numbers are signed.
+    package static let maximumExpiryMilliseconds = UInt64(Int64.max)
     /// No replica writes so often: a million times a second for nine years.
     package static let maximumSequence: UInt64 = 1 << 48
 }
@@ -64,7 +66,7 @@ extension RecordView {
     }
 
     private var isPlausible: Bool {
-        (1...RecordLayout.maximumSequence).contains(self.dot.sequence)
+        (1...RecordLayout.maximumSequence).contains(self.dot.sequence) && self.expiryMilliseconds <= RecordLayout.maximumExpiryMilliseconds
     }
 
     /// True where this is a write of a replica that it has logged as its own, not got back from a peer.

@@ -14,7 +14,7 @@ package struct VersionHeader: Equatable, Sendable {
     package var stamp: Stamp
     package var kind: Kind
     package var isTombstone: Bool
-    /// When the entry stops being readable, in milliseconds since 1970; 0 where it never does.
+    /// The last moment at which the entry is readable, in milliseconds since 1970; 0 where it always is.
     package var expiryMilliseconds: UInt64
 
     package init(dot: Dot, stamp: Stamp, kind: Kind = .register, isTombstone: Bool = false, expiryMilliseconds: UInt64 = 0) {

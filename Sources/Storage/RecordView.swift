@@ -83,6 +83,23 @@ package struct RecordView {
         self.flags & RecordLayout.Flags.expiry != 0 ? self.header.integer(at: RecordLayout.minimumHeaderByteCount) : 0
     }
 
+    /// True where there is a value to be read: no delete, and no deadline that has passed by this clock. The deadline's own millisecond belongs to the
+    /// entry still, as in Redis.
+    ///
+    /// Nothing else about an expired entry changes: it is in digests and sessions what it was (I27).
+    package func isReadable(at wall: WallTime) -> Bool {
+        if self.flags & (RecordLayout.Flags.tombstone | RecordLayout.Flags.expiry) == 0 { return true }
+        return !self.isTombstone && !self.isExpired(at: wall)
+    }
+
+    /// True where a deadline has passed by this clock.
+    package func isExpired(at wall: WallTime) -> Bool {
+        self.flags & RecordLayout.Flags.expiry != 0 && wall.milliseconds > self.expiryMilliseconds
+    }
+
+    /// A value that will expire, or has: what INFO counts as `expires`.
+    var isExpiring: Bool { self.flags & (RecordLayout.Flags.tombstone | RecordLayout.Flags.expiry) == RecordLayout.Flags.expiry }
+
     /// False where an optional field says what leaving it out says too: one version has one encoding, and so one fingerprint.
     var isCanonical: Bool {
         let flags = self.flags

@@ -75,11 +75,13 @@ extension Store {
     private func include(_ record: RecordView, at token: Token) {
         self.tree.add(record.fingerprint(under: self.identity.digestKey), at: token)
         if !record.isTombstone { self.liveKeys += 1 }
+        if record.isExpiring { self.expiringKeys += 1 }
     }
 
     private func unfold(_ record: RecordView, at token: Token) {
         self.tree.subtract(record.fingerprint(under: self.identity.digestKey), at: token)
         if !record.isTombstone { self.liveKeys -= 1 }
+        if record.isExpiring { self.expiringKeys -= 1 }
     }
 
     /// Puts a slot into the live table. Where the digest contains the replaced version, that is taken out first.
@@ -114,6 +116,7 @@ extension Store {
         for adjustment in adjustments {
             self.tree.apply(sum: adjustment.sum, entries: adjustment.entries, at: adjustment.token)
             self.liveKeys += adjustment.live
+            self.expiringKeys += adjustment.expiring
         }
     }
 
@@ -170,7 +173,7 @@ extension Store {
         guard counted != known else { return }
         let missing = Int(Int64(bitPattern: counted.entries &- known.entries))
         self.tree.apply(sum: counted.sum &- known.sum, entries: missing, at: token)
-        self.liveKeys += missing  // As if none of them had been a tombstone: nobody knows.
+        self.liveKeys += missing  // As if none of them had been a tombstone, nor had a deadline: nobody knows.
     }
 
     /// Makes the tree's leaves more as entries come, reading about `budget` entries at a time.

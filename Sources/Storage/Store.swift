@@ -56,6 +56,8 @@ package final class Store {
     var tree: DigestTree
     /// Keys that are not tombstones, as far as folded.
     package internal(set) var liveKeys: Int
+    /// Those of them with a deadline, whether it has passed or not: the clock changes nothing here.
+    package internal(set) var expiringKeys: Int
     var foldCursor = Token(rawValue: 0)
     /// Takes what a prefetch has read.
     var touched: UInt64 = 0
@@ -103,7 +105,8 @@ package final class Store {
         (self.greatestStamp, self.control) = (recovered.checkpoint.greatestStamp, recovered.checkpoint.control)
         self.tail = LogTail(head: recovered.head, segmentBytes: configuration.segmentBytes, saltSeed: saltSeed)
         (self.synced, self.written, self.drainedPosition) = (recovered.head, recovered.head, recovered.drainedPosition)
-        (self.live, self.tree, self.liveKeys) = (recovered.table, recovered.scan.tree, recovered.scan.liveKeys)
+        (self.live, self.tree) = (recovered.table, recovered.scan.tree)
+        (self.liveKeys, self.expiringKeys) = (recovered.scan.liveKeys, recovered.scan.expiringKeys)
         self.pacing = Pacing(configuration: configuration)
         self.counters = StoreCounters(damagedEntries: recovered.scan.rotten.count)
         (self.logIndex, self.segments) = (recovered.logIndex, Deque(recovered.segments))

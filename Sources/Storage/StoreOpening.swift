@@ -200,6 +200,7 @@ private struct Replay {
 struct BaseScan {
     private(set) var tree: DigestTree
     private(set) var liveKeys = 0
+    private(set) var expiringKeys = 0
     /// Entries that are not what was written.
     private(set) var rotten: [(token: Token, key: [UInt8])] = []
     private(set) var greatestStamp: UInt64 = 0
@@ -222,6 +223,7 @@ struct BaseScan {
         }
         self.tree.add(record.fingerprint(under: key), at: entry.token)
         if !record.isTombstone { self.liveKeys += 1 }
+        if record.isExpiring { self.expiringKeys += 1 }
         self.greatestStamp = max(self.greatestStamp, record.stampTime)
     }
 }

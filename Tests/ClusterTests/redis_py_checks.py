@@ -94,6 +94,42 @@ def check_rename_and_copy(r):
     refused("no such key", r.rename, "missing", "x")
 
 
+def check_time_to_live(r):
+    assert r.set("a", "1", ex=100) is True and 95 < r.ttl("a") <= 100 and 95_000 < r.pttl("a") <= 100_000
+    assert r.set("a", "2", keepttl=True) is True and r.ttl("a") > 95
+    assert r.set("a", "3") is True and r.ttl("a") == -1 and r.ttl("missing") == -2 and r.pttl("missing") == -2
+    assert r.setex("a", 100, "1") is True and r.psetex("b", 100_000, "1") is True and r.ttl("b") > 95
+    assert r.expireat("a", 4_000_000_000) == 1 and r.expiretime("a") == 4_000_000_000
+    assert r.pexpireat("a", 4_000_000_000_123) == 1 and r.pexpiretime("a") == 4_000_000_000_123
+    assert r.getex("a", ex=50) == b"1" and 45 < r.ttl("a") <= 50 and r.getex("a", persist=True) == b"1" and r.ttl("a") == -1
+    assert r.expire("a", 100, nx=True) == 1 and r.expire("a", 200, nx=True) == 0 and r.expire("a", 50, gt=True) == 0
+    assert r.expire("a", 200, gt=True) == 1 and r.pexpire("a", 50_000, lt=True) == 1 and r.expire("missing", 10) == 0
+    assert r.persist("a") == 1 and r.persist("a") == 0
+    assert r.expire("a", -1) == 1 and r.exists("a") == 0
+    assert r.set("short", "1", px=20) is True
+    while r.exists("short"):
+        pass
+    assert r.get("short") is None and r.keys("short*") == [] and r.set("short", "2", nx=True) is True
+    refused("invalid expire time in 'set' command", r.execute_command, "SET", "a", "1", "EX", "0")
+    refused("NX and XX, GT or LT options at the same time are not compatible", r.expire, "b", 10, nx=True, xx=True)
+
+
+def check_a_watched_key_that_expires_has_changed(r):
+    r.set("a", "1", px=20)
+    with r.pipeline() as pipeline:
+        pipeline.watch("a")
+        while r.exists("a"):
+            pass
+        pipeline.multi()
+        pipeline.set("a", "2")
+        try:
+            pipeline.execute()
+        except redis.WatchError:
+            pass
+        else:
+            raise AssertionError("the transaction went through")
+
+
 def check_every_key_is_scanned_once(r):
     r.mset({f"user:{n}": n for n in range(500)} | {f"other:{n}": n for n in range(500)})
     assert sorted(r.scan_iter(count=7)) == sorted(r.keys())

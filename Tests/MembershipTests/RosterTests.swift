@@ -67,7 +67,20 @@ func roster(_ members: [Member]) throws -> Roster {
         #expect(here.active.map(\.replica) == [replica(1)] && here[replica(4)]?.status == status)
         #expect(throws: RosterRefusal.gone(status)) { try here.admit(member(2, "b", start: 9), isReachable: { _ in false }) }
         #expect(throws: RosterRefusal.gone(status)) { try here.replace(replica(2), with: member(5, "b")) }
-        #expect(throws: RosterRefusal.unknown(replica(6))) { try here.replace(replica(6), with: member(5, "b")) }
+    }
+
+    @Test(arguments: [Roster.Status.active, .removed])
+    func `a node of which the list on its disk has lost the entry goes on under a new id, which takes the old one's place on every list`(
+        others: Roster.Status
+    ) throws {
+        var (there, damaged) = (try roster([member(2, "b"), member(3, "c")]), try roster([member(3, "c")]))
+        try there.set("x", to: "1", by: replica(1))
+        _ = there.retire(replica(2), as: others)
+        try damaged.replace(replica(2), with: member(4, "b"))
+        #expect(damaged.isActive(replica(4)))
+        let (heard, told) = (try damaged.merge(there), try there.merge(damaged))
+        #expect(heard && told && damaged == there)
+        #expect(there[replica(2)]?.status == max(others, .replaced) && there[replica(4)]?.status == others)
     }
 
     @Test func `of two that came under one name apart from each other one stays, the same everywhere`() throws {
@@ -130,7 +143,8 @@ func roster(_ members: [Member]) throws -> Roster {
             let node = Int.random(in: rosters.indices, using: &random)
             let before = rosters[node]
             let someone = replica(
-                [UInt64.random(in: 1...4, using: &random), UInt64.random(in: 100...max(100, next), using: &random)].randomElement(using: &random)!)
+                [UInt64.random(in: 1...4, using: &random), UInt64.random(in: 100...max(100, next - 1), using: &random)].randomElement(using: &random)!
+            )
             let newcomer = try member(next, ["b", "c", "d", "e", "f"].randomElement(using: &random)!, start: random.next() % 3)
             next += 1
             switch random.next() % 8 {

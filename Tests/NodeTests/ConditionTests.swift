@@ -5,10 +5,11 @@ import Testing
 @Suite struct ConditionTests {
     private static let conditional = [
         "SETNX old x", "SET old x NX", "SET old x XX", "SET old x NX GET", "MSETNX old x", "RENAMENX old new", "COPY old new", "WATCH old",
+        "SET old x NX EX 10", "EXPIRE old 10 NX", "PEXPIRE old 10 XX", "EXPIREAT old 10 GT", "PEXPIREAT old 10 LT",
     ]
     private static let unconditional = [
         "SET old x", "SET old x GET", "GETSET old x", "GETDEL old", "MSET old x", "RENAME old new", "COPY old new REPLACE", "APPEND old x", "UNWATCH",
-        "MULTI",
+        "MULTI", "SET old x EX 10", "SET old x KEEPTTL", "SETEX old 10 x", "EXPIRE old 10", "PERSIST old", "GETEX old EX 10",
     ]
 
     @Test(arguments: Self.conditional)

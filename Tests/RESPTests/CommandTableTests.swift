@@ -14,9 +14,12 @@ private let redis: [(name: String, arity: Int64, flags: String, keys: [Int64], c
     ("select", 2, "loading stale fast", [0, 0, 0], "fast connection"),
     ("set", -3, "write denyoom", [1, 1, 1], "write string slow"),
     ("setnx", 3, "write denyoom fast", [1, 1, 1], "write string fast"),
+    ("setex", 4, "write denyoom", [1, 1, 1], "write string slow"),
+    ("psetex", 4, "write denyoom", [1, 1, 1], "write string slow"),
     ("getset", 3, "write denyoom fast", [1, 1, 1], "write string fast"),
     ("get", 2, "readonly fast", [1, 1, 1], "read string fast"),
     ("getdel", 2, "write fast", [1, 1, 1], "write string fast"),
+    ("getex", -2, "write fast", [1, 1, 1], "write string fast"),
     ("getrange", 4, "readonly", [1, 1, 1], "read string slow"),
     ("del", -2, "write", [1, -1, 1], "keyspace write slow"),
     ("unlink", -2, "write fast", [1, -1, 1], "keyspace write fast"),
@@ -32,6 +35,15 @@ private let redis: [(name: String, arity: Int64, flags: String, keys: [Int64], c
     ("renamenx", 3, "write fast", [1, 2, 1], "keyspace write fast"),
     ("copy", -3, "write denyoom", [1, 2, 1], "keyspace write slow"),
     ("type", 2, "readonly fast", [1, 1, 1], "keyspace read fast"),
+    ("expire", -3, "write fast", [1, 1, 1], "keyspace write fast"),
+    ("pexpire", -3, "write fast", [1, 1, 1], "keyspace write fast"),
+    ("expireat", -3, "write fast", [1, 1, 1], "keyspace write fast"),
+    ("pexpireat", -3, "write fast", [1, 1, 1], "keyspace write fast"),
+    ("ttl", 2, "readonly fast", [1, 1, 1], "keyspace read fast"),
+    ("pttl", 2, "readonly fast", [1, 1, 1], "keyspace read fast"),
+    ("expiretime", 2, "readonly fast", [1, 1, 1], "keyspace read fast"),
+    ("pexpiretime", 2, "readonly fast", [1, 1, 1], "keyspace read fast"),
+    ("persist", 2, "write fast", [1, 1, 1], "keyspace write fast"),
     ("dbsize", 1, "readonly fast", [0, 0, 0], "keyspace read fast"),
     ("scan", -2, "readonly", [0, 0, 0], "keyspace read slow"),
     ("keys", 2, "readonly", [0, 0, 0], "keyspace read slow dangerous"),
@@ -180,7 +192,10 @@ struct CommandTableTests {
     @Test func `the table renders as Markdown, one row per name`() {
         let rows = CommandTable.markdown().split(separator: "\n").filter { $0.hasPrefix("| `") }
         #expect(rows.count == names.count)
-        #expect(rows.contains("| `SET key value [NX \\| XX] [GET]` | Sets a key to a value, whatever it held | O(1) |"))
+        #expect(
+            rows.contains(
+                "| `COPY source destination [DB destination-db] [REPLACE]` | Copies a value to another key | O(n), n = bytes of the value |"))
+        #expect(rows.contains { $0.hasPrefix("| `SET key value [NX \\| XX] [GET] [EX seconds \\| PX") })
         #expect(rows.contains { $0.hasPrefix("| `CLIENT ID` |") })
     }
 }

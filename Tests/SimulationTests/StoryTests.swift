@@ -74,4 +74,26 @@ import Testing
         // The stamps are equal but for the replica: the greatest id wins, wherever its write came first.
         #expect(try world.value(of: "key", on: 0) == world.value(of: "key", on: 2))
     }
+
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `an entry expires on each node by that node's clock, and nobody says or compares anything for it (I27)`(seed: UInt64) throws {
+        // Once with a deadline that passes, and once, to compare with, the same without.
+        let events = try [2_000, 2_000_000].map { milliseconds in
+            let world = try World.calm(seed: seed, nodes: 3)
+            try world.run(for: .seconds(60))
+            world.stepClock(of: 1, milliseconds: 5_000)
+            let before = (0..<3).map { world.mendings(of: $0).sessions }
+            for number in 0..<50 { try world.set("key:\(number)", to: "value", forMilliseconds: milliseconds, on: 0) }
+            try world.run(for: .seconds(1))
+            let isLong = milliseconds > 5_000
+            #expect(try world.read("key:7", on: 0) == "value" && world.read("key:7", on: 2) == "value")
+            #expect(try world.read("key:7", on: 1) == (isLong ? "value" : nil))
+            try world.run(for: .seconds(200))
+            for node in 0..<3 { #expect(try world.read("key:7", on: node) == (isLong ? "value" : nil)) }
+            #expect(try world.holdSameData() && world.value(of: "key:7", on: 2) == "value")
+            #expect((0..<3).map { world.mendings(of: $0).sessions } == before)
+            return world.events  // Every message among them.
+        }
+        #expect(events[0] == events[1] && events[0] > 1_000)
+    }
 }

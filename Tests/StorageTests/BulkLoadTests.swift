@@ -31,7 +31,9 @@ import Versioning
         return keys.map { number in
             let name = [UInt8]("key:\(number)")
             let isTombstone = random.next() % 4 == 0
-            let version = TestRecord.header(sequence: 1 + random.next() % 1_000, time: 1 + random.next() % 1_000, isTombstone: isTombstone)
+            let version = TestRecord.header(
+                sequence: 1 + random.next() % 1_000, time: 1 + random.next() % 1_000, isTombstone: isTombstone,
+                expiry: random.next() % 3 == 0 ? 1 + random.next() % 1_000 : 0)
             let payload = isTombstone ? [] : [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: Int(random.next() % 300))
             return Entry(token: name.withUnsafeBytes { key.token(of: $0) }, key: name, header: version, payload: payload)
         }.sorted(by: Entry.precedes)
@@ -60,6 +62,7 @@ import Versioning
         }
         #expect(found == model)
         #expect(store.foldedDigest.entries == UInt64(model.count) && store.liveKeys == model.values.count { !$0.isTombstone })
+        #expect(store.expiringKeys == model.values.count { !$0.isTombstone && $0.expiryMilliseconds != 0 })
         let recount = try store.recount(from: .first, budget: .max)
         #expect(recount?.mismatch == nil && recount?.damaged == 0)
         #expect(store.greatestStamp >= model.values.map(\.stamp.time).max() ?? 0)

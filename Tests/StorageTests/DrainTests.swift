@@ -17,7 +17,8 @@ import Testing
         TestRecord.table(
             (UInt8(0)..<30).map { key in
                 let isTombstone = (UInt64(key) + round).isMultiple(of: 4)
-                let header = TestRecord.header(sequence: round * 100 + UInt64(key), time: round, isTombstone: isTombstone)
+                let expiry = (UInt64(key) + 2 * round).isMultiple(of: 3) ? round : 0
+                let header = TestRecord.header(sequence: round * 100 + UInt64(key), time: round, isTombstone: isTombstone, expiry: expiry)
                 return ([key], header, isTombstone ? [] : [UInt8](repeating: UInt8(round), count: payloadByteCount))
             }, fold: fold)
     }
@@ -51,9 +52,9 @@ import Testing
     private func scan(_ base: any Base) throws -> BaseScan { try BaseScan(base, base.makeReader(), TestRecord.digestKey) }
 
     /// What the adjustments amount to.
-    private func sum(_ adjustments: [DigestAdjustment]) -> (digest: Digest, live: Int) {
+    private func sum(_ adjustments: [DigestAdjustment]) -> (digest: Digest, live: Int, expiring: Int) {
         let digest = adjustments.reduce(Digest.empty) { $0 + Digest(entries: UInt64(truncatingIfNeeded: $1.entries), sum: $1.sum) }
-        return (digest, adjustments.reduce(0) { $0 + $1.live })
+        return (digest, adjustments.reduce(0) { $0 + $1.live }, adjustments.reduce(0) { $0 + $1.expiring })
     }
 
     @Test func `adjustments add up to what the base gained`() throws {
@@ -61,9 +62,10 @@ import Testing
         var before = try self.scan(base)
         for round in UInt64(1)...4 {
             var (drain, progress) = self.makeDrain(self.makeTable(round: round), into: base)
-            let (digest, live) = self.sum(try self.finish(&drain).adjustments)
+            let (digest, live, expiring) = self.sum(try self.finish(&drain).adjustments)
             let after = try self.scan(base)
             #expect(digest == after.tree.root - before.tree.root && live == after.liveKeys - before.liveKeys)
+            #expect(expiring == after.expiringKeys - before.expiringKeys && after.expiringKeys > 0)
             #expect(progress.entries == 30)
             before = after
         }
@@ -76,7 +78,7 @@ import Testing
         (drain, _) = self.makeDrain(self.makeTable(round: 2, fold: .this), into: base)
         #expect(try self.finish(&drain).adjustments.isEmpty)
         (drain, _) = self.makeDrain(self.makeTable(round: 3, fold: .nothing), into: base)
-        let (digest, live) = self.sum(try self.finish(&drain).adjustments)
+        let (digest, live, _) = self.sum(try self.finish(&drain).adjustments)
         let scan = try self.scan(base)
         #expect(digest == scan.tree.root && live == scan.liveKeys)
     }

@@ -44,6 +44,13 @@ import Versioning
         #expect(self.received(TestRecord.frame(TestRecord.header(), key: [1], token: Token(rawValue: 1), payload: [])) == nil)
     }
 
+    @Test func `deadlines end with what a signed number holds`() {
+        let last = RecordLayout.maximumExpiryMilliseconds
+        for (expiry, isTaken) in [(1, true), (last - 1, true), (last, true), (last + 1, false), (.max, false)] {
+            #expect((self.received(TestRecord.frame(TestRecord.header(expiry: expiry), key: [1], payload: [])) != nil) == isTaken)
+        }
+    }
+
     @Test func `a record that is changed in any bit is refused`() {
         let frame = TestRecord.frame(TestRecord.header(sequence: 7, time: 9 << 16, expiry: 5), key: [UInt8]("key"), payload: [1, 2, 3])
         for bit in 0..<frame.count * 8 {

@@ -94,6 +94,7 @@ package struct StoreModel: Sendable {
     }
 
     package var liveKeys: Int { self.entries().values.count { !$0.header.isTombstone } }
+    package var expiringKeys: Int { self.entries().values.count { !$0.header.isTombstone && $0.header.expiryMilliseconds != 0 } }
 
     /// The last sequence number of each replica: no write is missing before it.
     package func watermark(of replica: ReplicaID) -> UInt64 {

@@ -53,6 +53,9 @@ extension StoreWorld {
         guard self.store.liveKeys == self.model.liveKeys else {
             throw StoreModel.Violation(description: "\(self.store.liveKeys) live keys, expected \(self.model.liveKeys)")
         }
+        guard self.store.expiringKeys == self.model.expiringKeys else {
+            throw StoreModel.Violation(description: "\(self.store.expiringKeys) keys with a deadline, expected \(self.model.expiringKeys)")
+        }
         let recount = try self.store.recount(from: Token(rawValue: 0), budget: .max)
         guard let recount, recount.mismatch == nil, recount.damaged == 0, recount.next == nil else {
             throw StoreModel.Violation(description: "recount \(String(describing: recount))")

@@ -1,3 +1,4 @@
+import Basics
 import Node
 import RESP
 import Testing
@@ -11,6 +12,7 @@ import Testing
 ///
 /// Each line of an answer but its last is joined to the next by a space. `B>` is a second client, and so on. `>` marks what
 /// redis-server 7.0.15 answers alike, checked by hand; `~` what is Hearsay's own. Every command's tick is synced before the next.
+/// `@ 100` alone on a line moves the wall clock on by so many milliseconds.
 func expectTranscript(
     _ text: String, in world: ReplicaWorld, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
@@ -18,6 +20,10 @@ func expectTranscript(
     var command: String?
     var answer = ""
     for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+        if line.hasPrefix("@ "), let milliseconds = UInt64(line.dropFirst(2)) {
+            world.wall = WallTime(milliseconds: world.wall.milliseconds + milliseconds)
+            continue
+        }
         guard let mark = line.firstIndex(where: { $0 == ">" || $0 == "~" }), line.distance(from: line.startIndex, to: mark) <= 1,
             line[line.index(after: mark)...].hasPrefix(" ")
         else {

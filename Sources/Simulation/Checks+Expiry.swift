@@ -1,0 +1,38 @@
+import Basics
+import Node
+import Storage
+
+/// Each node shows clients what has no deadline, and what has one up to that by its own clock, and nothing else; once every deadline has passed all
+/// show the same (I27).
+struct ReadingsFollowDeadlines: Check {
+    let name = CheckName.readingsFollowDeadlines
+    let holdsAlways = false
+
+    func check(_ node: SimulatedNode, in world: World) throws {
+        let (entries, moment) = (try node.entries(), node.moment(at: world.now))
+        let expiring = entries.filter { $0.value.header.expiryMilliseconds != 0 && !$0.value.header.isTombstone }
+        world.counts[.expirations] += expiring.values.count { $0.header.expiryMilliseconds < moment.wall.milliseconds }
+        let last = expiring.values.map(\.header.expiryMilliseconds).max() ?? 0
+        for wall in [moment.wall, WallTime(milliseconds: last + 1)] {
+            for (key, entry) in expiring {
+                let isOver = entry.header.expiryMilliseconds < wall.milliseconds
+                let shown = try node.read(key, at: Replica.Moment(now: world.now, wall: wall))
+                guard shown == (isOver ? nil : entry.payload) else {
+                    let what = "\(String(decoding: key, as: UTF8.self)), \(isOver ? "expired" : "readable until") \(entry.header.expiryMilliseconds)"
+                    throw Violation(
+                        self.name, "node \(node.index) at \(wall.milliseconds) shows \(shown == nil ? "nothing" : "something") of \(what)")
+                }
+            }
+        }
+    }
+}
+
+extension SimulatedNode {
+    /// What a client is shown that asks for a key at some moment; nil for nothing.
+    func read(_ key: [UInt8], at moment: Replica.Moment) throws(StoreError) -> [UInt8]? {
+        guard case .answered(_, let reply) = try self.execute([Array("GET".utf8), key], client: 0, at: moment), reply.first == UInt8(ascii: "$"),
+            let end = reply.firstIndex(of: UInt8(ascii: "\r")), reply[1] != UInt8(ascii: "-")
+        else { return nil }
+        return Array(reply[(end + 2)..<(reply.count - 2)])
+    }
+}
