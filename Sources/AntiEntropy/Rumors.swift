@@ -72,9 +72,12 @@ package struct Rumors: Sendable {
         self.died += 1
     }
 
+    /// Whether there is something to `take`.
+    package func hasDurable(_ position: UInt64) -> Bool { self.rumors.first.map { $0.position < position } ?? false }
+
     /// The pushes that may be told now, in the order in which they came.
     package mutating func take(durable: UInt64) -> [Push] {
-        guard let first = self.rumors.first, first.position < durable else { return [] }
+        guard self.hasDurable(durable) else { return [] }
         let count = self.rumors.firstIndex { $0.position >= durable } ?? self.rumors.count
         defer { self.rumors.removeFirst(count) }
         let taken = self.rumors[..<count].map(\.push)

@@ -100,32 +100,18 @@ final class PeerSet {
     var linked: [ReplicaID] { self.links.filter(\.isReady).compactMap(\.peer).sorted() }
 
     /// What is known of dealing with a member.
-    func withRelation<Result>(to replica: ReplicaID, at now: Instant, _ body: (inout Relation) -> Result) -> Result {
+    func withRelation<Result>(to replica: ReplicaID, at now: Instant, _ body: (Relation) -> Result) -> Result {
         let index = self.relations.firstIndex { $0.replica >= replica } ?? self.relations.endIndex
         if index == self.relations.endIndex || self.relations[index].replica != replica {
             self.relations.insert(Relation(replica: replica, trigger: RepairTrigger(at: now, using: &self.random)), at: index)
         }
-        return body(&self.relations[index])
+        return body(self.relations[index])
     }
 
     func relation(to replica: ReplicaID) -> Relation? { self.relations.first { $0.replica == replica } }
 
-    // Without a copy of all else that is known of the member.
-
-    /// What a member has last announced to have seen.
-    func announced(by replica: ReplicaID) -> Seen? {
-        for index in self.relations.indices where self.relations[index].replica == replica { return self.relations[index].announced }
-        return nil
-    }
-
-    /// What both had seen when all that they differed in was held.
-    func rest(with replica: ReplicaID) -> Relation.Rest? {
-        for index in self.relations.indices where self.relations[index].replica == replica { return self.relations[index].rest }
-        return nil
-    }
-
     /// By how much each member's clock is ahead of this node's monotonic one, where that is known.
-    var clockDifferences: [Int64] { self.relations.indices.compactMap { self.relations[$0].clock.difference } }
+    var clockDifferences: [Int64] { self.relations.compactMap(\.clock.difference) }
 }
 
 /// What the driver has to do for the peers' sake.
@@ -140,9 +126,14 @@ package enum PeerRequest: Equatable, Sendable {
 }
 
 /// Dealings with one member, over all links.
-struct Relation {
+///
+/// A class, as the set is one: it is looked at many times in a round.
+final class Relation {
     let replica: ReplicaID
     var trigger: RepairTrigger
+
+    init(replica: ReplicaID, trigger: RepairTrigger) { (self.replica, self.trigger) = (replica, trigger) }
+
     var gaps = GapWatch()
     /// What the member has announced to have seen, durably, when it last did.
     var announced: Seen?
@@ -155,7 +146,9 @@ struct Relation {
     var refusal: StampRefusalPause?
     /// What both had seen when all that they differed in was held.
     var rest: Rest?
-    /// A session has brought all but what is held, and another one would bring no more before.
+    /// It holds versions whose time has not come, as it last said.
+    var isHolding = false
+    /// A session has brought all but what either holds, and another one would bring no more before.
     var pausedUntil: Instant?
 
     struct Rest: Equatable {

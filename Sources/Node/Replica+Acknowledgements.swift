@@ -10,7 +10,7 @@ extension Replica {
     /// How many of the other members have announced a write.
     func holders(of dot: Dot) -> Int {
         guard self.peers != nil else { return 0 }
-        return self.peers!.table.members.count { self.peers!.announced(by: $0.replica)?.covers(dot) ?? false }
+        return self.peers!.table.members.count { self.peers!.relation(to: $0.replica)?.announced?.covers(dot) ?? false }
     }
 
     /// WAIT count milliseconds.
@@ -52,7 +52,7 @@ extension Replica {
 
     func askForAnnouncements(of dot: Dot) {
         for link in self.peers?.links ?? [] where link.isReady {
-            if !(self.peers!.announced(by: link.peer!)?.covers(dot) ?? false) { link.owesSummary = true }
+            if !(self.peers!.relation(to: link.peer!)?.announced?.covers(dot) ?? false) { link.owesSummary = true }
         }
     }
 

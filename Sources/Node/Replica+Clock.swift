@@ -117,23 +117,24 @@ extension Replica {
         guard let due = self.peers!.held.earliestDue, due <= self.stampBounds.latestTaken,
             self.peers!.held.release(through: self.stampBounds.latestTaken, seen: self.store.seen)
         else { return }
-        for index in self.peers!.relations.indices {
-            self.peers!.relations[index].rest = nil
-            if self.peers!.held.isEmpty { self.peers!.relations[index].pausedUntil = nil }
+        for relation in self.peers!.relations {
+            relation.rest = nil
+            if self.peers!.held.isEmpty { relation.pausedUntil = nil }
         }
         self.peers!.rounds.noticedChange(at: self.lastTick)
     }
 
     /// A session with a member has passed over what is held, and so its end could not say that this node has what the member has seen: of writes that
-    /// were overwritten since, nothing tells but that. Before something is due the next one would bring the same again.
+    /// were overwritten since, nothing tells but that. Before something is due the next one would bring the same again. Of what the member holds only
+    /// that is known.
     func pause(_ member: ReplicaID, at now: Instant) {
         let wait = self.peers!.held.earliestDue.flatMap { self.wait(until: $0) } ?? .zero
         self.peers!.withRelation(to: member, at: now) { $0.pausedUntil = now + min(max(wait, Self.shortestPause), Self.longestPause) }
     }
 
     func isPaused(_ member: ReplicaID, at now: Instant) -> Bool {
-        guard !self.peers!.held.isEmpty, let until = self.peers!.relation(to: member)?.pausedUntil else { return false }
-        return now < until
+        guard let relation = self.peers!.relation(to: member), let until = relation.pausedUntil else { return false }
+        return now < until && (relation.isHolding || !self.peers!.held.isEmpty)
     }
 
     private static let shortestPause = Duration.seconds(5)

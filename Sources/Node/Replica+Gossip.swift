@@ -150,24 +150,24 @@ extension Replica {
 
     /// When `tendPeers` has something to do although nothing happens; nil where never.
     package var peerDeadline: Instant? {
-        guard self.peers != nil else { return nil }
+        guard let peers = self.peers else { return nil }
         var earliest: Instant?
         func consider(_ deadline: Instant?) {
             if let deadline, earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
         }
-        for link in self.peers!.links {
+        for link in peers.links {
             if link.exchange != nil { consider(link.exchange!.session.deadline) }
             if link.isComingUp { consider(link.openedAt + Self.greetingPatience) }
             if self.isLetIn(link) { consider(link.lastHeard + Self.greetingPatience) }
             if link.giving != nil { consider(self.givingDeadline(of: link)) }
             consider(link.probe?.deadline)
         }
-        consider(self.peers!.asking?.deadline)
+        consider(peers.asking?.deadline)
         consider(self.bootstrapDeadline)
-        consider(self.peers!.identity.deadline)
+        consider(peers.identity.deadline)
         consider(self.holdDeadline)
-        consider(self.peers!.dialer.deadline)
-        if self.store.isFounded, !self.peers!.links.isEmpty { consider(self.peers!.rounds.deadline) }
+        consider(peers.dialer.deadline)
+        if self.store.isFounded, !peers.links.isEmpty { consider(peers.rounds.deadline) }
         return earliest
     }
 
@@ -236,7 +236,7 @@ extension Replica {
         } else if !self.isJoining, summary.isComplete, !self.rests(summary, of: peer) {
             self.peers!.rounds.noticedChange(at: now)
         }
-        self.note(equal: equal, announced: announced, of: peer, at: now)
+        self.note(equal: equal, announced: announced, isHolding: summary.isHolding, of: peer, at: now)
         if let equal, summary.isComplete {
             self.comparedRoots(equal: equal, with: peer, seen: summary.seen ?? (sameSeen ? self.store.seen : nil), isWhole: !summary.hasDamage)
         }
@@ -245,9 +245,10 @@ extension Replica {
     }
 
     /// Keeps what a round has shown of a member.
-    private func note(equal: Bool?, announced: Seen?, of peer: ReplicaID, at now: Instant) {
+    private func note(equal: Bool?, announced: Seen?, isHolding: Bool, of peer: ReplicaID, at now: Instant) {
         self.peers!.withRelation(to: peer, at: now) { relation in
             relation.statistics.lastContact = now
+            relation.isHolding = isHolding
             if let announced { relation.announced = announced }
             guard let equal else { return }
             relation.statistics.hasEqualRoots = equal
@@ -260,7 +261,7 @@ extension Replica {
 
     /// True where all that both differ in was held when they last compared, and both have seen what they had then: there is no hurry.
     private func rests(_ summary: Summary, of peer: ReplicaID) -> Bool {
-        self.peers!.rest(with: peer) == Relation.Rest(own: self.seenHash, theirs: summary.seenHash)
+        self.peers!.relation(to: peer)?.rest == Relation.Rest(own: self.seenHash, theirs: summary.seenHash)
     }
 
     /// Roots differ, or one is not known: asks the peer's log for what we lack, or begins a session where that does not help. What either holds until
@@ -272,7 +273,7 @@ extension Replica {
         let withHeld = self.peers!.held.added(to: own)
         let (holds, theyHold) = (self.peers!.held.has(anyOf: theirs), summary.isHolding && !theirs.covers(all: own))
         let isPaused = self.isPaused(link.peer!, at: now)
-        let rests = (holds || theyHold) && (isPaused || withHeld.covers(all: theirs)) && (theyHold || theirs.covers(all: own))
+        let rests = isPaused || ((holds || theyHold) && withHeld.covers(all: theirs) && (theyHold || theirs.covers(all: own)))
         let rest = rests ? Relation.Rest(own: self.seenHash, theirs: summary.seenHash) : nil
         self.peers!.withRelation(to: link.peer!, at: now) { $0.rest = rest }
         switch self.peers!.withRelation(to: link.peer!, at: now, { $0.gaps.compared(own: withHeld, theirs: theirs, at: now, round: round) }) {
@@ -285,12 +286,12 @@ extension Replica {
             relation.trigger.compared(
                 equal: holds || theyHold ? nil : equal, own: own, theirs: theirs, catchesUp: true, at: now, round: round)
         }
-        if isDue, self.peers!.asking == nil { self.openExchange(.repair, width: .short, on: link, at: now) }
+        if isDue, !isPaused, self.peers!.asking == nil { self.openExchange(.repair, width: .short, on: link, at: now) }
     }
 
     /// Says what of the log peers may still ask for.
     func keepLog() {
-        let members = self.peers!.table.members.map { self.peers!.announced(by: $0.replica) }
+        let members = self.peers!.table.members.map { self.peers!.relation(to: $0.replica)?.announced }
         self.store.keepLog(for: members)
     }
 

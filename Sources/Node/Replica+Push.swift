@@ -21,6 +21,7 @@ extension Replica {
     package func pushSynced() {
         guard self.peers != nil else { return }
         let synced = self.store.synced
+        guard self.peers!.unsynced.first.map({ $0.batch.position < synced }) ?? false || self.peers!.rumors.hasDurable(synced) else { return }
         // A joiner drops what it is told until it has everything, and asks for it then.
         let linked = self.linked.filter { self.link(to: $0)?.giving == nil }
         while let first = self.peers!.unsynced.first, first.batch.position < synced {

@@ -161,7 +161,7 @@ extension Replica {
         var random = self.peers!.random
         self.peers!.withRelation(to: peer, at: now) { $0.trigger.ended(at: now, using: &random) }
         self.peers!.random = random
-        if isRepair, exchange.hasSkipped { self.pause(peer, at: now) }
+        if isRepair, exchange.hasSkipped || (exchange.isComplete && self.peers!.relation(to: peer)?.isHolding == true) { self.pause(peer, at: now) }
         self.peers!.rounds.noticedChange(at: now)
         exchange.request?.end(SessionOutcome(exchange: exchange, tally: tally, fault: fault, took: now.since(exchange.began)), at: now)
         // What short sums overlooked is found by full ones, unless writes that came meanwhile explain the difference.
