@@ -151,6 +151,32 @@ import Testing
     }
 
     @Test(arguments: Self.seeds)
+    func `who has what another holds, and has not seen all, begins no session after another either`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3, logCapBytes: 0)
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] { world.cutApart(one, other) }
+        try world.run(for: .seconds(60))
+        world.setClock(of: 0, aheadBy: 60_000)
+        for number in 0..<40 { try world.set("key\(number)", to: "near", on: 0) }
+        world.setClock(of: 0, aheadBy: 120_000)
+        for number in 0..<10 { try world.set("key\(number)", to: "far", on: 0) }
+        world.setClock(of: 1, aheadBy: 70_000)
+        try world.run(for: .seconds(10))
+        // The second takes what is near and holds what is far; the third holds what the second takes.
+        world.endCuts()
+        world.cutApart(0, 2)
+        try world.run(for: .seconds(10))
+        #expect(try world.value(of: "key39", on: 1) == "near" && world.value(of: "key39", on: 2) == nil && world.value(of: "key9", on: 1) == nil)
+        #expect(world.stampCounts(of: 2).held > 0)
+        let sessions = world.mendings(of: 1).sessions
+        try world.run(for: .seconds(20))
+        // One with each in five seconds, the shortest pause.
+        #expect((0...8).contains(world.mendings(of: 1).sessions - sessions), "\(world.mendings(of: 1).sessions - sessions)")
+        try world.heal()
+        try world.converge()
+        try world.check()
+    }
+
+    @Test(arguments: Self.seeds)
     func `who comes back with an older copy hears of what the others hold of it, and takes a new id (I20)`(seed: UInt64) throws {
         let world = try World.calm(seed: seed, nodes: 2)
         try world.set("before", to: "copied", on: 0)
