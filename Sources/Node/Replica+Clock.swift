@@ -91,6 +91,8 @@ extension Replica {
 
     /// True where writes of others wait for their time.
     package var isHolding: Bool { self.peers != nil && !self.peers!.held.isEmpty }
+    /// The milliseconds at which the last of them is taken; nil where none waits.
+    package var heldUntil: UInt64? { self.peers?.held.latestDue }
 
     /// Remembers a version that comes before its time.
     func hold(_ record: RecordView, from link: PeerLink) {

@@ -54,11 +54,10 @@ extension World {
     /// So long it may take until then: what is stamped ahead comes due, and a member that was refused for it is let in again. What is held may be of
     /// one who is down for good, so that nobody has it.
     var longestWaitForStamps: Duration {
-        let right = NodeClock.right(at: self.now)
-        let newest = self.members.compactMap { $0.replica?.store.greatestStamp }.max() ?? 0
-        let milliseconds = max(
-            newest >> UInt64(Stamp.counterBits), self.members.contains { $0.replica?.isHolding ?? false } ? right + StampBounds.heldMilliseconds : 0)
-        return milliseconds <= right ? .zero : .milliseconds(milliseconds - right) + Self.letInAgain
+        let (right, replicas) = (NodeClock.right(at: self.now), self.members.compactMap(\.replica))
+        let newest = (replicas.map(\.store.greatestStamp).max() ?? 0) >> UInt64(Stamp.counterBits)
+        let last = max(newest, replicas.compactMap(\.heldUntil).max() ?? 0)
+        return last <= right ? .zero : .milliseconds(last - right) + Self.letInAgain
     }
 
     /// The longest pause after a refusal, and the dial after that.

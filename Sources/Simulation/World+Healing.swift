@@ -51,10 +51,13 @@ extension World {
     /// Runs until all hold the same. Rounds count from when what was stamped ahead of the right time is due: until then honest nodes do not take it.
     @discardableResult
     package func converge() throws -> Healing {
-        let (start, longest) = (self.now, self.wholeLimit + self.longestWaitForStamps)
+        let start = self.now
+        var longest = self.wholeLimit + self.longestWaitForStamps
         while !self.isEverythingDue || !self.isWhole {
             try self.followAdvice()
             try self.run(until: self.now + (self.timeUntilDue > .seconds(2) ? .seconds(1) : .milliseconds(100)))
+            // Some begin to hold what they had refused, or what a member brings that has just come back. Nobody writes any more: it ends.
+            longest = max(longest, self.now.since(start) + self.longestWaitForStamps)
             guard self.now.since(start) < longest else {
                 throw Violation(.liveness, "\(longest) after healing not all are linked: \(self.situation)")
             }

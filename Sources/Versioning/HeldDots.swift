@@ -31,6 +31,9 @@ package struct HeldDots: Equatable, Sendable {
     package var isEmpty: Bool { self.entries.isEmpty }
     package var entryCount: Int { self.entries.count }
 
+    /// What is due last.
+    package var latestDue: UInt64? { self.entries.lazy.map(\.due).max() }
+
     /// How many writes there are, of all replicas or of one.
     package func count(of replica: ReplicaID? = nil) -> Int {
         self.entries.reduce(0) { sum, entry in
