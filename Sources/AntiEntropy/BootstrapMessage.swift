@@ -25,8 +25,12 @@ package struct BootstrapCapture: Equatable, Sendable {
     package var seen: Seen
     /// How many entries it has, for people.
     package var entries: UInt64
+    /// What the member had dropped and settled by then (I24).
+    package var clearance: Clearance
 
-    package init(seen: Seen, entries: UInt64) { (self.seen, self.entries) = (seen, entries) }
+    package init(seen: Seen, entries: UInt64, clearance: Clearance = Clearance()) {
+        (self.seen, self.entries, self.clearance) = (seen, entries, clearance)
+    }
 }
 
 /// A place in the order of all entries. Many keys may share a token.

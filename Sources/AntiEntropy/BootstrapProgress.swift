@@ -49,10 +49,10 @@ package enum UnreadableProgress: Error, Equatable, Sendable {
 
 /// The encoding, all numbers big endian:
 ///
-///     format 1 | flags 1 | donor 16, its start: counter 8, nonce 8 | entries: of the donor 8, that came 8 | bytes that came 8
-///     | token 8, length of key 2, key | seen | XXH3-64 of all before 8
+///     format 2 | flags 1 | donor 16, its start: counter 8, nonce 8 | entries: of the donor 8, that came 8 | bytes that came 8
+///     | token 8, length of key 2, key | length of clearance 4, clearance | seen | XXH3-64 of all before 8
 extension BootstrapProgress {
-    private static let format: UInt8 = 1
+    private static let format: UInt8 = 2
     private static let checksumByteCount = 8
 
     private enum Flags {
@@ -69,6 +69,9 @@ extension BootstrapProgress {
         ] { bytes.append(bigEndian: number) }
         bytes.append(bigEndian: UInt16(self.place?.key.count ?? 0))  // At most `BootstrapPlace.maximumKeyBytes`.
         bytes += self.place?.key ?? []
+        let clearance = self.capture.clearance.encoded
+        bytes.append(bigEndian: UInt32(clearance.count))
+        bytes += clearance
         self.capture.seen.encode(into: &bytes)
         bytes.append(bigEndian: bytes.withUnsafeBytes { checksum(of: $0, seed: 0) })
         return bytes
@@ -94,9 +97,13 @@ extension BootstrapProgress {
         guard rest.count >= keyByteCount else { throw .truncated }
         if flags & Flags.place != 0 { self.place = BootstrapPlace(token: token, key: Array(rest.prefix(keyByteCount))) }
         self.isWhole = flags & Flags.whole != 0
+        rest = rest.dropFirst(keyByteCount)
+        let clearanceByteCount = Int(try rest.take(UInt32.self))
+        guard rest.count >= clearanceByteCount else { throw .truncated }
+        guard let clearance = try? Clearance(decoding: UnsafeRawBufferPointer(rebasing: rest.prefix(clearanceByteCount))) else { throw .damaged }
         do throws(SeenError) {
-            let seen = try Seen(decoding: UnsafeRawBufferPointer(rebasing: rest.dropFirst(keyByteCount)))
-            self.capture = BootstrapCapture(seen: seen, entries: expected)
+            let seen = try Seen(decoding: UnsafeRawBufferPointer(rebasing: rest.dropFirst(clearanceByteCount)))
+            self.capture = BootstrapCapture(seen: seen, entries: expected, clearance: clearance)
         } catch { throw .seen(error) }
     }
 }

@@ -18,6 +18,8 @@ package struct Summary: Equatable, Sendable {
     package var seenHash: UInt64
     /// A hash of the member table.
     package var membersHash: UInt64
+    /// A hash of floors and settled replicas.
+    package var clearanceHash: UInt64
     /// What has been seen; only where the peer is known to have another hash.
     package var seen: Seen?
     /// False where nothing may be concluded from `seen`: a node that joins has not got what it claims.
@@ -30,10 +32,10 @@ package struct Summary: Equatable, Sendable {
     package var hasDamage: Bool
 
     package init(
-        part: Part, root: Digest?, seenHash: UInt64, membersHash: UInt64, seen: Seen?, isComplete: Bool, isHolding: Bool, clock: ClockWord,
-        hasDamage: Bool = false
+        part: Part, root: Digest?, seenHash: UInt64, membersHash: UInt64, clearanceHash: UInt64 = 0, seen: Seen?, isComplete: Bool, isHolding: Bool,
+        clock: ClockWord, hasDamage: Bool = false
     ) {
-        (self.part, self.root, self.seenHash, self.membersHash) = (part, root, seenHash, membersHash)
+        (self.part, self.root, self.seenHash, self.membersHash, self.clearanceHash) = (part, root, seenHash, membersHash, clearanceHash)
         (self.seen, self.isComplete, self.isHolding, self.clock, self.hasDamage) = (seen, isComplete, isHolding, clock, hasDamage)
     }
 }

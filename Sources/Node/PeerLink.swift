@@ -4,6 +4,7 @@ import DequeModule
 import Membership
 import PeerWire
 import Storage
+import Versioning
 
 /// One connection to another node, from its first byte on.
 package final class PeerLink {
@@ -57,6 +58,12 @@ package final class PeerLink {
     var lastBootstrap: UInt16 = 0
     var lastGiven: UInt16?
     var giving: Giving?
+    /// The floors that the other side has told last, and whom it has settled.
+    var clearance: Clearance?
+    /// What came of them before this side was ready.
+    var earlyClearance: [UInt8]?
+    /// Since when both have had different floors.
+    var clearingSince: Instant?
     var lastHeard: Instant
     /// When the other side was asked something that it has not answered by anything yet.
     var askedAt: Instant?
@@ -106,6 +113,9 @@ struct Exchange {
     var sendSequence: UInt16 = 0
     var expectedSequence: UInt16 = 0
     var inbox = SessionInbox()
+    /// Which floors counted when it began, and how many damaged entries had been found.
+    var clearance: UInt64 = 0
+    var damage = 0
     /// REPAIR or DIFF that waits for the end.
     var request: PeerRequestJob?
     var progress = SessionProgress()

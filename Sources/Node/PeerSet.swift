@@ -137,6 +137,9 @@ final class Relation {
     var gaps = GapWatch()
     /// What the member has announced to have seen, durably, when it last did.
     var announced: Seen?
+    /// The same under the present list of members, and the last of these of which this node had seen all that the member wrote itself.
+    var current: Seen?
+    var confirmed: Seen?
     var statistics = PeerStatistics()
     /// What is known of its clock.
     var clock = PeerClock()

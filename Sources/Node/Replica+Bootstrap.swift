@@ -131,7 +131,7 @@ extension Replica {
     private func store(_ chunks: [[UInt8]], _ progress: BootstrapProgress, _ current: Joining.Current, isCapture: Bool) {
         self.peers!.joining.storing = Joining.Storing(
             link: current.link, number: current.number, bytes: chunks.reduce(0) { $0 + $1.count }, progress: progress, isCapture: isCapture)
-        self.store.load(chunks, .bootstrap, progress.encoded)
+        self.store.load(chunks, .bootstrap, progress.encoded, clears: isCapture)
     }
 
     /// Checks what has come: each record, and that each lies behind the one before it.
@@ -234,6 +234,7 @@ extension Replica {
         self.store.setControl(.joining, [])
         self.store.setControl(.bootstrap, [])
         self.clock.observe(self.store.greatestStamp)
+        self.store.takeOver(progress.capture.clearance)
         self.join(progress.capture.seen, at: now)
         self.tell("has everything that the cluster had when it joined; reads are answered from now on")
         // What was written meanwhile comes from the logs.

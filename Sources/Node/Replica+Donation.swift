@@ -47,7 +47,7 @@ extension Replica {
                 self.send(.bootstrap(number: giving.number, sequence: sequence, message), on: link, dependsOn: position)
             case .capture:
                 // As of all that is applied; it leaves when that is durable (I6).
-                let capture = self.offeredSeen.map { BootstrapCapture(seen: $0, entries: self.entryCount) }
+                let capture = self.offeredSeen.map { BootstrapCapture(seen: $0, entries: self.entryCount, clearance: self.store.countingClearance) }
                 self.give(.captured(capture), on: link, dependsOn: self.store.appliedPosition, at: now)
             case .end(let fault):
                 if fault == nil { self.peers!.given.ended += 1 }

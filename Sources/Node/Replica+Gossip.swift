@@ -50,9 +50,11 @@ extension Replica {
         case (.ready, .introduction): break  // Repeated on its way.
         case (.meeting, .roster(let bytes)), (.ready, .roster(let bytes)): self.learn(bytes, on: link, at: moment.now)
         case (.ready, .summary(let summary)): try self.compare(summary, on: link, at: moment)
+        case (.ready, .clearance(let bytes)): self.learnClearance(bytes, on: link, at: moment.now)
+        case (.meeting, .clearance(let bytes)): link.earlyClearance = bytes
         case (.ready, .push), (.ready, .session), (.ready, .catchUp), (.ready, .bootstrap): try self.takeData(message, on: link, at: moment)
         // The other side may have become ready, or have stopped being so, a moment before.
-        case (_, .summary), (_, .roster), (_, .push), (_, .session), (_, .catchUp), (_, .bootstrap), (_, .introduction):
+        case (_, .summary), (_, .roster), (_, .clearance), (_, .push), (_, .session), (_, .catchUp), (_, .bootstrap), (_, .introduction):
             break
         default: self.refuse(link, because: "it sent a message out of order")
         }
@@ -90,6 +92,7 @@ extension Replica {
 
     /// What peers do in time: dials, rounds, sessions that stall.
     package func tendPeers(at moment: Moment) throws(StoreError) {
+        try self.tendSweep(at: moment)
         guard self.peers != nil else { return }
         let now = moment.now
         if let deadline = self.peers!.dialer.deadline, now >= deadline { self.perform(self.peers!.dialer.handle(.deadlinePassed, at: now)) }
@@ -150,8 +153,8 @@ extension Replica {
 
     /// When `tendPeers` has something to do although nothing happens; nil where never.
     package var peerDeadline: Instant? {
-        guard let peers = self.peers else { return nil }
-        var earliest: Instant?
+        guard let peers = self.peers else { return self.sweepDeadline }
+        var earliest = self.sweepDeadline
         func consider(_ deadline: Instant?) {
             if let deadline, earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
         }
@@ -188,8 +191,8 @@ extension Replica {
         // A few entries at a time: a round must not hold up clients.
         if self.store.live.unfolded <= Self.roundFoldEntries { _ = try self.store.fold(budget: Self.sliceEntries / 4) }
         let summary = Summary(
-            part: part, root: self.store.isFolded ? self.store.foldedDigest : nil, seenHash: self.seenHash, membersHash: self.membersHash, seen: seen,
-            isComplete: !self.isJoining, isHolding: !self.peers!.held.isEmpty,
+            part: part, root: self.store.isFolded ? self.store.foldedDigest : nil, seenHash: self.seenHash, membersHash: self.membersHash,
+            clearanceHash: self.clearanceHash, seen: seen, isComplete: !self.isJoining, isHolding: !self.peers!.held.isEmpty,
             clock: ClockWord(mark: mark ?? self.clockMark(at: self.lastTick), wall: self.lastMoment.wall), hasDamage: self.store.hasDamage)
         if part == .question, link.askedAt == nil { link.askedAt = self.lastTick }
         self.send(.summary(summary), on: link, dependsOn: self.store.appliedPosition)
@@ -218,6 +221,11 @@ extension Replica {
         } else if summary.part != .closing {
             self.send(.roster(self.peers!.table.roster.encoded), on: link, dependsOn: self.store.appliedPosition)
         }
+        if summary.clearanceHash == self.clearanceHash {
+            link.clearance = self.store.clearance
+        } else if summary.part != .closing, self.isCurrent(link) {
+            self.sendClearance(on: link)
+        }
         let ownRoot = self.store.isFolded ? self.store.foldedDigest : nil
         let equal = summary.root.flatMap { theirs in ownRoot.map { $0 == theirs } }
         switch summary.part {
@@ -237,6 +245,7 @@ extension Replica {
             self.peers!.rounds.noticedChange(at: now)
         }
         self.note(equal: equal, announced: announced, isHolding: summary.isHolding, of: peer, at: now)
+        if let announced, summary.isComplete, summary.membersHash == self.membersHash { self.confirmed(by: peer, announced, at: now) }
         if let equal, summary.isComplete {
             self.comparedRoots(equal: equal, with: peer, seen: summary.seen ?? (sameSeen ? self.store.seen : nil), isWhole: !summary.hasDamage)
         }
@@ -273,12 +282,13 @@ extension Replica {
         let withHeld = self.peers!.held.added(to: own)
         let (holds, theyHold) = (self.peers!.held.has(anyOf: theirs), summary.isHolding && !theirs.covers(all: own))
         let isPaused = self.isPaused(link.peer!, at: now)
+        let waits = isPaused || self.isClearing(with: link, at: now)
         let rests = isPaused || ((holds || theyHold) && withHeld.covers(all: theirs) && (theyHold || theirs.covers(all: own)))
         let rest = rests ? Relation.Rest(own: self.seenHash, theirs: summary.seenHash) : nil
         self.peers!.withRelation(to: link.peer!, at: now) { $0.rest = rest }
         switch self.peers!.withRelation(to: link.peer!, at: now, { $0.gaps.compared(own: withHeld, theirs: theirs, at: now, round: round) }) {
         case .ask(let gaps): self.ask(link, for: gaps, at: now)
-        case .repair where isPaused: break
+        case .repair where waits: break
         case .repair: self.openExchange(.repair, width: .short, on: link, at: now)
         case .wait: break
         }
@@ -286,7 +296,7 @@ extension Replica {
             relation.trigger.compared(
                 equal: holds || theyHold ? nil : equal, own: own, theirs: theirs, catchesUp: true, at: now, round: round)
         }
-        if isDue, !isPaused, self.peers!.asking == nil { self.openExchange(.repair, width: .short, on: link, at: now) }
+        if isDue, !waits, self.peers!.asking == nil { self.openExchange(.repair, width: .short, on: link, at: now) }
     }
 
     /// Says what of the log peers may still ask for.

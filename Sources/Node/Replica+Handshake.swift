@@ -209,6 +209,9 @@ extension Replica {
         }
         self.peers!.rounds.noticedChange(at: now)
         link.owesSummary = true
+        // Before anything else: a node that has never seen what was dropped here must not take what is left for all there is (I24).
+        if !self.store.clearance.isEmpty { self.sendClearance(on: link) }
+        if let bytes = link.earlyClearance.take() { self.learnClearance(bytes, on: link, at: now) }
     }
 
     /// Of two links to one node one goes: that of an earlier process of the other's; else that which the greater id has dialled; else the older.

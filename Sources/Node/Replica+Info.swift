@@ -113,7 +113,7 @@ extension Replica {
             ("damaged_reads", "\(self.store.counters.damagedReads)"), ("damage_open", "\(self.store.damage.ranges.count)"),
             ("local_conditions", "\(self.statistics.localConditions)"),
             ("refused_conditions", "\(self.statistics.refusedConditions)"),
-        ] + self.clockFields() + self.peerFields()
+        ] + self.clockFields() + self.clearanceFields() + self.peerFields()
     }
 
     /// What a person wants to know at a glance.
@@ -134,7 +134,7 @@ extension Replica {
             "damage      \(self.damageText)",
         ]
         let failure = self.store.drainFailure.map { ["attention   drains fail, writes will be refused: \($0)"] } ?? []
-        return (lines + self.peerLines(at: now) + self.clockLines() + failure).joined(separator: "\n") + "\n"
+        return (lines + self.clearanceLines() + self.peerLines(at: now) + self.clockLines() + failure).joined(separator: "\n") + "\n"
     }
 }
 

@@ -89,6 +89,8 @@ extension Replica {
         self.peers!.identity.membersChanged(from: before.active.map(\.replica).filter { $0 != own }, to: others)
         // What members say of themselves they tell each other; who did not hear it finds out in the next round.
         guard roster.epoch != before.epoch else { return }
+        for relation in self.peers!.relations { (relation.current, relation.confirmed) = (nil, nil) }  // E unchanged during the evaluation.
+        self.sweeping.adopts = nil
         for link in self.peers!.links where link.hasIntroduced {
             self.send(.roster(roster.encoded), on: link, dependsOn: self.store.appliedPosition)
         }
@@ -129,6 +131,10 @@ extension Replica {
 
     /// Why this node is no member any more; nil where it is one, or was none yet.
     var exclusion: String? {
+        if self.store.isForgetful {
+            return
+                "this node's data are older than deletes that all members have forgotten; they are in its folder as they were, and an empty folder can join anew"
+        }
         guard let status = self.peers?.table.ownStatus, status != .active else { return nil }
         return "this node \(status.text); its data are in its folder as they were, and an empty folder can join anew"
     }

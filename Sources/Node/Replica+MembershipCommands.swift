@@ -158,12 +158,15 @@ enum ClusterSetting: String, CaseIterable {
     case identityPatience = "identity.patience"
     /// How far ahead of a node's clock a version may be stamped that it takes from another, in milliseconds.
     case clockDrift = "clock.drift"
+    /// How long a tombstone stays at least, in seconds.
+    case window = "gc.window"
 
     /// A drift below what clocks that are kept right differ by would hold everything; one of minutes lets a wrong clock win for minutes.
     private var range: ClosedRange<Int64> {
         switch self {
         case .identityPatience: 0...600_000
         case .clockDrift: 100...300_000
+        case .window: 0...31_536_000
         }
     }
 
@@ -171,6 +174,7 @@ enum ClusterSetting: String, CaseIterable {
         switch self {
         case .identityPatience: 2_000
         case .clockDrift: Int64(StampBounds.standardDriftMilliseconds)
+        case .window: 3_600
         }
     }
 
@@ -181,7 +185,10 @@ enum ClusterSetting: String, CaseIterable {
 
     func text(in roster: Roster) -> String { "\(self.value(in: roster))" }
 
-    func duration(in roster: Roster) -> Duration { .milliseconds(self.value(in: roster)) }
+    func duration(in roster: Roster) -> Duration {
+        let value = self.value(in: roster)
+        return self == .window ? .seconds(value) : .milliseconds(value)
+    }
 
     func milliseconds(in roster: Roster) -> UInt64 { UInt64(self.value(in: roster)) }
 

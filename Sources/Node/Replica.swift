@@ -36,6 +36,9 @@ package final class Replica {
     /// What made it impossible to keep what peers have agreed on: the process must stop.
     package internal(set) var peerFailure: StoreError?
     var damageWatch = DamageWatch()
+    var sweeping: Sweeping
+    /// What rounds show of floors, and of which.
+    var clearanceHashed: (of: Clearance, hash: UInt64)?
     /// When this tick began, by both clocks.
     private(set) var lastMoment: Moment
     var lastTick: Instant { self.lastMoment.now }
@@ -53,6 +56,7 @@ package final class Replica {
         self.clock = HybridLogicalClock(replica: store.identity.replica, startingAt: store.greatestStamp)
         (self.random, self.startedAt) = (SplitMix64(seed: randomSeed), startedAt)
         self.lastMoment = Moment(now: startedAt, wall: WallTime(milliseconds: 0))
+        self.sweeping = Sweeping(nextAt: startedAt)
     }
 
     /// Begins to look for the others.
@@ -334,7 +338,9 @@ package final class Replica {
 
     /// True where `tendDigest` has something to do: leaves to make more, entries to fold, or rotten ones to be taken out.
     package var wantsTending: Bool {
-        self.store.frozen == nil && !self.store.isLoading && (self.store.live.unfolded > 0 || self.store.wantsGrowth || self.store.wantsDamageTended)
+        self.store.wantsSweepTended
+            || self.store.frozen == nil && !self.store.isLoading
+                && (self.store.live.unfolded > 0 || self.store.wantsGrowth || self.store.wantsDamageTended)
     }
 
     /// Keeps the digest near at hand while there is time: a small slice of the digest tree's growth, or of folding.

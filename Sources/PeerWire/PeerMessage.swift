@@ -29,6 +29,8 @@ package enum PeerMessage: Equatable, Sendable {
     case summary(Summary)
     /// The roster in its own encoding.
     case roster([UInt8])
+    /// Floors and settled replicas, in their own encoding.
+    case clearance([UInt8])
     case push(Push)
     /// - Parameters:
     ///   - number: tells sessions of one connection apart, so that what is left over of one never meets the next.
@@ -106,6 +108,7 @@ enum FrameType: UInt8, CaseIterable {
     case pong
     case twin
     case usedUp
+    case clearance
     case sessionOpen = 16
     case sessionAccept
     case sessionRefuse

@@ -21,7 +21,10 @@ extension PeerWire {
         switch message {
         case .ask, .end: break
         case .capture(let capture):
+            let clearance = capture.clearance.encoded
             bytes.append(capture.entries)
+            bytes.append(UInt32(clearance.count))
+            bytes.append(contentsOf: clearance)
             capture.seen.encode(into: &bytes)
         case .give(let place):
             guard let place else { return }
@@ -41,7 +44,8 @@ extension PeerWire {
             return .ask
         case .bootstrapCapture:
             let entries = try reader.number(UInt64.self)
-            return .capture(BootstrapCapture(seen: try reader.restAsSeen(), entries: entries))
+            let clearance = try reader.clearance(Int(try reader.number(UInt32.self)))
+            return .capture(BootstrapCapture(seen: try reader.restAsSeen(), entries: entries, clearance: clearance))
         case .bootstrapGive: return .give(after: try Self.readPlace(&reader))
         case .bootstrapRecords: return .records(reader.rest())
         case .bootstrapEnd:

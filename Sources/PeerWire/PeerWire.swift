@@ -84,6 +84,9 @@ package enum PeerWire {
         case .roster(let roster):
             bytes.append(FrameType.roster.rawValue)
             bytes.append(contentsOf: roster)
+        case .clearance(let clearance):
+            bytes.append(FrameType.clearance.rawValue)
+            bytes.append(contentsOf: clearance)
         case .push(let push):
             bytes.append(FrameType.push.rawValue)
             bytes.append(push.hops)
@@ -145,6 +148,7 @@ package enum PeerWire {
         bytes.append(summary.clock.wall)
         bytes.append(summary.seenHash)
         bytes.append(summary.membersHash)
+        bytes.append(summary.clearanceHash)
         if let root = summary.root { bytes.append(root) }
         summary.seen?.encode(into: &bytes)
     }
@@ -179,6 +183,7 @@ package enum PeerWire {
         case .answer: return .answer(reader.rest())
         case .summary: return .summary(try Self.readSummary(&reader))
         case .roster: return .roster(reader.rest())
+        case .clearance: return .clearance(reader.rest())
         case .push: return .push(try Self.readPush(&reader))
         case .part, .lastPart: throw .misplacedPart
         case .ask, .tell, .told: return .catchUp(number: try reader.number(UInt16.self), try Self.readCatchUp(type, &reader))
@@ -231,13 +236,14 @@ package enum PeerWire {
         let flags = try reader.number(UInt8.self)
         guard flags & ~SummaryFlags.known == 0 else { throw reader.malformed }
         let clock = ClockWord(mark: try reader.number(UInt32.self), wall: try reader.wall())
-        let (seenHash, membersHash) = (try reader.number(UInt64.self), try reader.number(UInt64.self))
+        let (seenHash, membersHash, clearanceHash) = (try reader.number(UInt64.self), try reader.number(UInt64.self), try reader.number(UInt64.self))
         let root = flags & SummaryFlags.root != 0 ? try reader.digest() : nil
         let seen = flags & SummaryFlags.seen != 0 ? try reader.restAsSeen() : nil
         try reader.end()
         return Summary(
-            part: part, root: root, seenHash: seenHash, membersHash: membersHash, seen: seen, isComplete: flags & SummaryFlags.complete != 0,
-            isHolding: flags & SummaryFlags.holding != 0, clock: clock, hasDamage: flags & SummaryFlags.damage != 0)
+            part: part, root: root, seenHash: seenHash, membersHash: membersHash, clearanceHash: clearanceHash, seen: seen,
+            isComplete: flags & SummaryFlags.complete != 0, isHolding: flags & SummaryFlags.holding != 0, clock: clock,
+            hasDamage: flags & SummaryFlags.damage != 0)
     }
 
     private static func readPush(_ reader: inout WireReader) throws(PeerWireError) -> Push {

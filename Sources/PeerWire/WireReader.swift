@@ -149,6 +149,15 @@ struct WireReader {
         }
     }
 
+    /// - Parameter count: its bytes.
+    mutating func clearance(_ count: Int) throws(PeerWireError) -> Clearance {
+        guard self.remaining >= count else { throw self.malformed }
+        defer { self.offset += count }
+        do throws(MalformedClearance) {
+            return try Clearance(decoding: UnsafeRawBufferPointer(rebasing: self.bytes[self.offset..<self.offset + count]))
+        } catch { throw self.malformed }
+    }
+
     mutating func restAsSeen() throws(PeerWireError) -> Seen {
         defer { self.offset = self.bytes.count }
         do throws(SeenError) {

@@ -74,20 +74,31 @@ struct Ledger {
 
     func isRefused(_ number: UInt64) -> Bool { self.refused.contains(number) }
 
+    /// Whether a delete of a key that is as great as a stamp, or greater, has been dropped.
+    func wasDropped(key: Int, atLeast stamp: Stamp, _ floors: Floors) -> Bool {
+        self.origins.contains { origin in
+            let floor = Int(clamping: floors.floor(of: origin.replica))
+            return origin.versions.prefix(floor).contains { $0.isTombstone && $0.key == key && $0.stamp >= stamp }
+        }
+    }
+
     /// Of each key the greatest version among those that are covered, as `Seen` says it.
     ///
-    /// - Parameter gone: up to which stamp versions of a key may be nowhere any more, although they were seen.
-    func greatest(coveredBy seen: Seen, besides gone: [Int: Stamp], keys: Int) -> [Version?] {
-        var greatest = [Version?](repeating: nil, count: keys)
+    /// - Parameters:
+    ///   - settled: what no settled replica is held to have written counts as seen, and nobody has it.
+    ///   - gone: up to which stamp versions of a key may be nowhere any more, although they were seen.
+    func greatest(coveredBy seen: Seen, _ settled: Settled, besides gone: [Int: Stamp], keys: Int) -> [(dot: Dot, version: Version)?] {
+        var greatest = [(dot: Dot, version: Version)?](repeating: nil, count: keys)
         for origin in self.origins {
             let watermark = seen.watermark(of: origin.replica)
             for (index, version) in origin.versions.enumerated() {
                 let sequence = UInt64(index) + 1
-                guard sequence <= watermark || seen.covers(Dot(replica: origin.replica, sequence: sequence)) else { continue }
+                let dot = Dot(replica: origin.replica, sequence: sequence)
+                guard sequence <= watermark || seen.covers(dot), settled.allows(dot) else { continue }
                 if let lost = gone[version.key], version.stamp <= lost { continue }
                 guard greatest.indices.contains(version.key) else { continue }
-                if let other = greatest[version.key], version.stamp <= other.stamp { continue }
-                greatest[version.key] = version
+                if let other = greatest[version.key]?.version, version.stamp <= other.stamp { continue }
+                greatest[version.key] = (dot, version)
             }
         }
         return greatest

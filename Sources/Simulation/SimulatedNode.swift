@@ -60,6 +60,8 @@ final class SimulatedNode {
     private(set) var pausedUntil = Instant(nanoseconds: 0)
     var slowUntil = Instant(nanoseconds: 0)
     var isSyncPlanned = false
+    /// The floors that the world knows of it.
+    var clearanceRevision: UInt64 = 0
     /// When the last sync was asked for.
     var syncPlannedAt = Instant(nanoseconds: 0)
     /// How long it stays down when its disk fails.

@@ -14,6 +14,7 @@ extension WorldPlan {
             "  \(self.nodes) nodes and \(self.joiners) joiners, \(self.keys) keys, \(self.clients) clients, durability \(self.durability.rawValue), \(self.length)"
         ]
         parts.append("tables of \(self.tableEntries) entries, logs of \(self.logCapBytes) bytes for others")
+        parts.append("tombstones stay for \(self.windowSeconds) s")
         if self.lossPerThousand > 0 { parts.append("up to \(self.lossPerThousand) of 1,000 messages lost") }
         if self.duplicationPerThousand > 0 { parts.append("\(self.duplicationPerThousand) of 1,000 repeated") }
         if self.splitPerThousand > 0 { parts.append("\(self.splitPerThousand) of 1,000 cut in pieces") }

@@ -121,7 +121,7 @@ extension World {
     /// Has an operator's client execute a command.
     ///
     /// - Returns: false where the node does not, or answers with an error.
-    private func order(_ words: [String], of node: SimulatedNode) throws -> Bool {
+    func order(_ words: [String], of node: SimulatedNode) throws -> Bool {
         var isTaken = false
         try self.turn(node) { _ in
             switch try node.execute(words.map { Array($0.utf8) }, client: self.plan.clients, at: self.now) {

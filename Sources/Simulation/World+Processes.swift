@@ -199,7 +199,11 @@ extension World {
     /// Before a process ends, and at the end of a history.
     func countBootstraps(of node: SimulatedNode) {
         self.countStamps(of: node)
-        guard let (begun, resumed) = node.replica?.bootstraps else { return }
+        guard let replica = node.replica else { return }
+        let (begun, resumed) = replica.bootstraps
+        self.counts[.drops] += replica.store.counters.droppedTombstones
+        self.counts[.adoptions] += replica.store.counters.adoptions
+        self.counts[.knownRemoved] += replica.store.counters.knownRemoved
         self.counts[.bootstraps] += begun
         self.counts[.resumedBootstraps] += resumed
     }

@@ -68,4 +68,13 @@ extension World {
     package func value(of key: String, on node: Int) throws -> String? {
         try self.nodes[node].entries()[Array(key.utf8)].map { String(decoding: $0.payload, as: UTF8.self) }
     }
+
+    /// How many tombstones a node holds, and how many its base has.
+    package func tombstones(of node: Int) -> (held: Int, stored: Int) {
+        guard let store = self.nodes[node].replica?.store else { return (0, 0) }
+        return (store.tombstones, Int(clamping: (try? store.baseStatistics().tombstones) ?? 0))
+    }
+
+    /// Of how many replicas a node has dropped tombstones.
+    package func floorCount(of node: Int) -> Int { self.nodes[node].replica?.store.floors.floors.count ?? 0 }
 }

@@ -44,6 +44,8 @@ package final class World {
     /// Counts the partitions, so that the end of an earlier one does not end a later.
     var partitions = 0
     var ledger = Ledger()
+    /// The highest that any node has had.
+    var floors = Floors()
     /// Of each key the greatest version that rotted on a disk. Where no other had it, it is gone with what it had overwritten, and counts as seen.
     var rotted: [Int: Stamp] = [:]
     /// Numbers clients' attempts.
@@ -117,6 +119,7 @@ package final class World {
             guard self.now < deadline else { throw Violation(.liveness, "after 120 s not all nodes serve") }
             guard try self.step() else { throw Violation(.liveness, "nothing happens any more") }
         }
+        _ = try self.order(["HEARSAY", "SETTING", "gc.window", "\(self.plan.windowSeconds)"], of: self.nodes[0])
     }
 
     /// Plays a script, with faults.
@@ -223,6 +226,10 @@ package final class World {
         self.serve(node, replica)
         self.planWake(node, replica)
         if replica.store.identity.replica != id { self.counts[.renewals] += 1 }
+        if node.clearanceRevision != replica.store.clearanceRevision {
+            node.clearanceRevision = replica.store.clearanceRevision
+            self.floors.join(replica.store.floors)
+        }
         if wasJoining, !replica.isJoining {
             self.counts[.joined] += 1
             // Nothing that it was given is shown before its time.

@@ -30,6 +30,8 @@ package struct WorldPlan: Equatable, Sendable {
     package var logCapBytes: Int
     /// How fast members give to joiners; 0 for as fast as they can.
     package var bootstrapBytesPerSecond = 0
+    /// How long tombstones stay at least, in seconds.
+    package var windowSeconds: Int
     /// How often each of the other faults happens.
     private var times = [Int](repeating: 0, count: Fault.allCases.count)
 
@@ -57,6 +59,7 @@ package struct WorldPlan: Equatable, Sendable {
         self.length = .seconds(Int.random(in: 4...16, using: &random))
         self.tableEntries = Int.random(in: 8...400, using: &random)
         self.logCapBytes = [0, 30_000, 1 << 30, 1 << 30].randomElement(using: &random)!
+        self.windowSeconds = [0, 0, 5, 3_600].randomElement(using: &random)!
         self.lossPerThousand = some(1...300)
         self.duplicationPerThousand = some(1...200)
         self.splitPerThousand = some(1...200)

@@ -1,4 +1,6 @@
+import Basics
 import Digests
+import Versioning
 
 /// Where entries live once drained: an ordered map from token ‖ key to the newest version, and the checkpoint that says what it contains.
 ///
@@ -60,6 +62,15 @@ package protocol BaseReader: AnyObject {
     func seek(_ token: Token) throws(StoreError) -> BaseEntry?
     /// Moves to the entry after the last one sought or advanced to.
     func advance() throws(StoreError) -> BaseEntry?
+    /// Where the tombstones of a replica are, ascending by sequence number, no more than so many. Another version may have taken their place.
+    func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [TombstonePlace]
+}
+
+/// What the base's index of tombstones knows of one.
+package struct TombstonePlace: Equatable, Sendable {
+    package let dot: Dot
+    package let token: Token
+    package let key: [UInt8]
 }
 
 /// The writing side of a base: one transaction at a time, on one thread.
@@ -76,6 +87,12 @@ package protocol BaseWriter: AnyObject {
     ///
     /// - Returns: false, with nothing stored, where its place is not behind all others.
     func append(_ record: RecordView, token: Token) throws(StoreError) -> Bool
+    /// Where the first tombstone of a replica is, up to a sequence number.
+    func firstTombstone(of replica: ReplicaID, through sequence: UInt64) throws(StoreError) -> TombstonePlace?
+    /// Takes a tombstone out of the index: what has its key is another version.
+    func forgetTombstone(_ dot: Dot) throws(StoreError)
+    /// Takes all entries out.
+    func removeAll() throws(StoreError)
     /// Takes a key's entry out. The last `seek` must have been for that key, and have found it.
     func remove(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError)
     /// Makes the transaction durable: entries, and the checkpoint where one is given. After a failure nothing of it is visible.

@@ -9,6 +9,8 @@ package struct LoadJob: Sendable {
     let digestKey: DigestKey
     /// The depth of the digest tree's leaves: what falls into one of them is told as a sum. Nil where each entry is to be told by itself.
     let leafBits: Int?
+    /// What the base has goes first.
+    let clears: Bool
 
     package var byteCount: Int { self.chunks.reduce(0) { $0 + $1.count } }
 }
@@ -67,6 +69,7 @@ package struct BulkLoad {
             if !self.isOpen {
                 try self.writer.begin()
                 self.isOpen = true
+                if self.job.clears { try self.writer.removeAll() }
             }
             if self.chunk < self.job.chunks.count {
                 try self.storeSome()

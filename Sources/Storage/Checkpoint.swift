@@ -46,6 +46,11 @@ package struct Checkpoint: Equatable, Sendable {
 }
 
 extension Checkpoint {
+    /// Up to where tombstones were dropped.
+    var floors: Floors {
+        self.control[.clearance].flatMap { bytes in bytes.span.bytes.withUnsafeBytes { try? Clearance(decoding: $0) } }?.floors ?? Floors()
+    }
+
     /// The format of the bytes, and with them of the LMDB databases beside them.
     package static let formatVersion: UInt32 = 1
     private static let magic: UInt64 = 0x4d59_4153_5241_4548  // "HEARSAYM", little endian

@@ -14,6 +14,10 @@ package enum ControlKey: UInt8, CaseIterable, Sendable {
     case replica = 5
     /// What was lost to damage here and has not come back: `DamageMarks`.
     case damage = 6
+    /// Up to where tombstones were dropped, and which replicas are settled: `Clearance`.
+    case clearance = 7
+    /// Not empty where the store is older than what other members have forgotten: it serves nobody.
+    case forgetful = 8
     /// How far a bootstrap has got. The base has it with the entries that it counts; the log only ends it.
     case bootstrap = 10
 }

@@ -1,5 +1,6 @@
 import Digests
 import Synchronization
+import Versioning
 
 /// A frozen table on its way to LMDB, with what LMDB's checkpoint becomes once all of it is there.
 package struct DrainJob: Sendable {
@@ -8,6 +9,9 @@ package struct DrainJob: Sendable {
     package let checkpoint: Checkpoint
     /// Where what is not intact counts for nothing.
     var hidden = DamageMarks()
+    /// The floors that count: what they cover is in no digest, and, where `purges`, leaves the base.
+    var floors = Floors()
+    var purges = false
     /// Where the drain counts the entries it has stored, for pacing.
     package let progress: DrainProgress
 }
@@ -33,13 +37,14 @@ package struct DigestAdjustment: Equatable, Sendable {
     package var live: Int
     package var expiring: Int
 
-    /// One version in the place of another, or of none.
-    init(_ record: RecordView, insteadOf below: RecordView?, at token: Token, under key: DigestKey) {
+    /// One version in the place of another, or of none; a version that was dropped is none.
+    init(_ record: RecordView?, insteadOf below: RecordView?, at token: Token, under key: DigestKey) {
         self.token = token
-        self.sum = record.fingerprint(under: key) &- (below?.fingerprint(under: key) ?? 0)
-        self.entries = below == nil ? 1 : 0
-        self.live = (record.isTombstone ? 0 : 1) - (below.map { $0.isTombstone ? 0 : 1 } ?? 0)
-        self.expiring = (record.isExpiring ? 1 : 0) - (below.map { $0.isExpiring ? 1 : 0 } ?? 0)
+        self.sum = (record?.fingerprint(under: key) ?? 0) &- (below?.fingerprint(under: key) ?? 0)
+        func growth(_ counts: (RecordView) -> Bool) -> Int { (record.map(counts) == true ? 1 : 0) - (below.map(counts) == true ? 1 : 0) }
+        self.entries = growth { _ in true }
+        self.live = growth { !$0.isTombstone }
+        self.expiring = growth { $0.isExpiring }
     }
 }
 
@@ -108,7 +113,10 @@ package struct Drain {
     /// Does the next piece of work. After an error the open transaction is forgotten; `retry` begins it again.
     package mutating func step() throws(StoreError) -> Step {
         do throws(StoreError) {
-            guard let next = self.next else { return try self.finish() }
+            guard let next = self.next else {
+                if let step = try self.purgeSome() { return step }
+                return try self.finish()
+            }
             let token = self.job.table[next].token
             if let transaction, transaction.pages(through: token) >= self.transactionPages {
                 return .committed(try self.commit(nil))
@@ -134,6 +142,36 @@ package struct Drain {
         guard self.transaction == nil else { return }
         try self.writer.begin()
         self.transaction = Transaction(entryPages: self.writer.entryPages, start: token)
+    }
+
+    /// Takes dropped tombstones out, once all else is stored.
+    ///
+    /// - Returns: nil where none is left.
+    private mutating func purgeSome() throws(StoreError) -> Step? {
+        guard self.job.purges else { return nil }
+        try self.begin(at: Token(rawValue: .max))
+        for entry in self.job.floors.floors {
+            for _ in 0..<Self.stepEntries {
+                // Each lies anywhere: a page for it, and one for the index.
+                guard self.transaction!.entries < self.transactionPages else { return .committed(try self.commit(nil)) }
+                guard let place = try self.writer.firstTombstone(of: entry.replica, through: entry.sequence) else { break }
+                try self.purge(place)
+                self.transaction!.entries += 2
+            }
+            if try self.writer.firstTombstone(of: entry.replica, through: entry.sequence) != nil { return .stored }
+        }
+        return nil
+    }
+
+    private func purge(_ place: TombstonePlace) throws(StoreError) {
+        try place.key.span.bytes.withUnsafeBytes { key throws(StoreError) in
+            let entry = try self.writer.seek(place.token, key: key)
+            if let record = entry?.record, record.isTombstone, record.dot == place.dot {
+                try self.writer.remove(place.token, key: key)
+            } else {
+                try self.writer.forgetTombstone(place.dot)
+            }
+        }
     }
 
     private mutating func finish() throws(StoreError) -> Step {
@@ -177,6 +215,8 @@ package struct Drain {
     /// Notes what the digest has to take in, and what of the key it has to let go.
     private mutating func adjust(_ record: RecordView, at token: Token, below: RecordView?) {
         if let below, below.isSameVersion(as: record) { return }
-        self.pending.append(DigestAdjustment(record, insteadOf: below, at: token, under: self.digestKey))
+        let floors = self.job.floors
+        let (new, old) = (floors.haveDropped(record) ? nil : record, below.flatMap { floors.haveDropped($0) ? nil : $0 })
+        self.pending.append(DigestAdjustment(new, insteadOf: old, at: token, under: self.digestKey))
     }
 }

@@ -1,5 +1,7 @@
+import Basics
 import Digests
 import Synchronization
+import Versioning
 
 /// A base in memory: a sorted array of entries. For the simulator and for tests, where a crash is "a copy of what was committed".
 package final class MemoryBase: Base {
@@ -18,6 +20,13 @@ package final class MemoryBase: Base {
             }
         }
 
+        /// The write that it is where it is a delete.
+        var tombstone: Dot? {
+            self.value.withUnsafeBytes { value in
+                RecordView(key: UnsafeRawBufferPointer(start: nil, count: 0), value: value).flatMap { $0.isTombstone ? $0.dot : nil }
+            }
+        }
+
         static func precedes(_ left: Entry, _ token: Token, _ key: UnsafeRawBufferPointer) -> Bool {
             left.token != token ? left.token < token : left.key.lexicographicallyPrecedes(key)
         }
@@ -29,6 +38,15 @@ package final class MemoryBase: Base {
         package var checkpoint: Checkpoint?
 
         package init() {}
+
+        /// There is no index: all entries are looked at.
+        func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> [TombstonePlace] {
+            let found = self.entries.compactMap { entry -> TombstonePlace? in
+                guard let dot = entry.tombstone, dot.replica == replica, sequences.contains(dot.sequence) else { return nil }
+                return TombstonePlace(dot: dot, token: entry.token, key: entry.key)
+            }
+            return found.sorted { $0.dot.sequence < $1.dot.sequence }
+        }
 
         /// The index of a key's entry, or of the first one behind its place.
         func place(_ token: Token, _ key: UnsafeRawBufferPointer) -> (index: Int, isPresent: Bool) {
@@ -125,6 +143,10 @@ package final class MemoryBase: Base {
             return self.current()
         }
 
+        func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) -> [TombstonePlace] {
+            Array(self.held.tombstones(of: replica, sequences).prefix(limit))
+        }
+
         private func current() -> BaseEntry? {
             self.position < self.held.entries.count ? self.lender.entry(self.held.entries[self.position]) : nil
         }
@@ -164,6 +186,14 @@ package final class MemoryBase: Base {
             }
             self.lender.takeBack()
         }
+
+        func firstTombstone(of replica: ReplicaID, through sequence: UInt64) -> TombstonePlace? {
+            self.staged!.tombstones(of: replica, 0...sequence).first
+        }
+
+        func forgetTombstone(_ dot: Dot) {}
+
+        func removeAll() { self.staged!.entries.removeAll() }
 
         func remove(_ token: Token, key: UnsafeRawBufferPointer) {
             let (index, isPresent) = self.staged!.place(token, key)

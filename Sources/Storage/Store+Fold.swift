@@ -73,12 +73,14 @@ extension Store {
     }
 
     private func include(_ record: RecordView, at token: Token) {
+        if self.isDropped(record) { return }
         self.tree.add(record.fingerprint(under: self.identity.digestKey), at: token)
         if !record.isTombstone { self.liveKeys += 1 }
         if record.isExpiring { self.expiringKeys += 1 }
     }
 
-    private func unfold(_ record: RecordView, at token: Token) {
+    func unfold(_ record: RecordView, at token: Token) {
+        if self.isDropped(record) { return }
         self.tree.subtract(record.fingerprint(under: self.identity.digestKey), at: token)
         if !record.isTombstone { self.liveKeys -= 1 }
         if record.isExpiring { self.expiringKeys -= 1 }

@@ -21,12 +21,14 @@ extension Store {
     /// Has records stored, and in the same transaction a control value that no log record ever holds but to end it.
     ///
     /// - Precondition: no other job is under way, and no entry is in a table.
-    package func load(_ chunks: [[UInt8]], _ key: ControlKey, _ value: [UInt8]) {
+    ///
+    /// - Parameter clears: takes out what the base has, in the same transaction: of what an earlier bootstrap has stored nobody knows what was dropped since.
+    package func load(_ chunks: [[UInt8]], _ key: ControlKey, _ value: [UInt8], clears: Bool = false) {
         precondition(
             !self.isLoading && self.live.count == 0 && self.frozen == nil, "\(self.live.count) entries in the table of a store that is loaded")
         // The tree stays as it is until the job is reported; one that grows is told each entry's place.
         let leafBits = self.tree.isGrowing ? nil : self.tree.leafBits
-        self.load = .asked(LoadJob(chunks: chunks, key: key, value: value, digestKey: self.identity.digestKey, leafBits: leafBits))
+        self.load = .asked(LoadJob(chunks: chunks, key: key, value: value, digestKey: self.identity.digestKey, leafBits: leafBits, clears: clears))
     }
 
     func takeLoad() -> LoadJob? {
@@ -40,6 +42,7 @@ extension Store {
     package func loaded(_ outcome: LoadOutcome) throws(StoreError) {
         guard case .running(let job) = self.load else { preconditionFailure("loaded, but nothing was loading") }
         self.load = .none
+        if job.clears { (self.tree, self.liveKeys, self.expiringKeys) = (DigestTree(leafBits: self.tree.leafBits), 0, 0) }
         self.apply(outcome.adjustments)
         self.control[job.key] = job.value
         self.greatestStamp = max(self.greatestStamp, outcome.greatestStamp)

@@ -5,12 +5,15 @@ import Versioning
 /// Versions that come from peers.
 extension Store {
     /// How a version came.
-    package enum Source: Sendable {
+    package enum Source: Equatable, Sendable {
         /// Told by a push, or from a peer's log: its dot is seen now, whatever becomes of it (I26 i).
         case push
         /// Read from a peer's store in a repair session. Its dot is seen once the session has covered all tokens, and not before: in token order the
         /// dots would not fit into `Seen`'s runs.
-        case session
+        ///
+        /// - Parameter revives: nothing that this node knows to be removed can have been dropped or lost since the session began, so that a live
+        ///   version that it has seen and lacks was lost, and comes back (I23 b).
+        case session(revives: Bool)
     }
 
     /// What became of it.
@@ -28,12 +31,22 @@ extension Store {
     /// Where something was lost, only a session brings versions: what a push brings may be older than what was there, and is seen once all has been
     /// compared (I23).
     package func merge(_ record: RecordView, token: Token, _ source: Source, at now: Instant) throws(StoreError) -> Merged {
-        if case .push = source, self.seen.covers(record.dot) || self.damage.contains(token) { return .known }
+        let isSeen = self.seen.covers(record.dot)
+        if source == .push, isSeen || self.damage.contains(token) { return .known }
+        let isAllowed = self.settled.allows(record.dot)
+        if source == .push, !isAllowed {
+            self.counters.refusedUnsettled += 1
+            return .known
+        }
+        if isSeen || !isAllowed, try self.isRemoved(record, at: token, source) {
+            if isSeen { self.counters.knownRemoved += 1 } else { self.counters.refusedUnsettled += 1 }
+            return .known
+        }
         let wins = try self.wins(record, at: token)
         guard wins || source == .push else { return .known }
         var flags = FrameFlags.none
         if !wins { flags |= FrameFlags.superseded }
-        if source == .session { flags |= FrameFlags.uncounted }
+        if source != .push { flags |= FrameFlags.uncounted }
         let slot = self.log(record, token: token, flags: flags)
         if source == .push { _ = self.seen.insert(record.dot) }
         self.greatestStamp = max(self.greatestStamp, record.stampTime)
@@ -42,12 +55,21 @@ extension Store {
             return .superseded(slot.position)
         }
         let previous = self.putFolded(slot.slot, slot.chunk)
+        if isSeen, record.isTombstone { self.lateTombstone = slot.position }
         let dot = source == .push ? record.dot : nil
         self.undo.append(Undo(position: slot.position, change: .put(slot.slot, previous: previous, dot: dot)))
         if self.oldestPut == nil { self.oldestPut = now }
         self.pacing.admitted(recordBytes: slot.byteCount)
         self.counters.recordsApplied += 1
         return .applied(slot.position)
+    }
+
+    /// Whether a version that was seen before, or that no settled replica ever wrote, is one that was removed: its key has nothing, and no session shows
+    /// that it is there by right (I23, I25).
+    private func isRemoved(_ record: RecordView, at token: Token, _ source: Source) throws(StoreError) -> Bool {
+        guard case .nothing = try self.find(token, key: record.key) else { return false }
+        guard case .session(revives: true) = source else { return true }
+        return record.isTombstone
     }
 
     /// True where nothing greater is stored. A damaged version counts as none: the one that came heals it.

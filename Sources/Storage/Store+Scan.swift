@@ -19,7 +19,7 @@ extension Store {
     /// Visits the newest version of every key of a token range, in token order, until `body` returns false.
     ///
     /// A merge of live table, frozen table and base, the first of them winning where several have a key. Nothing may be put meanwhile. What was lost to
-    /// damage is not shown.
+    /// damage and what was dropped is not shown.
     package func scan(_ range: ClosedRange<Token>, _ body: (ScannedEntry) throws(StoreError) -> Bool) throws(StoreError) {
         try self.reader.open()
         var upper = TableCursor(self.live, range)
@@ -38,11 +38,12 @@ extension Store {
             if let found = lower, Place(token: found.token, key: found.key) == least {
                 entry = ScannedEntry(token: found.token, key: found.key, record: found.record, isFromBase: true, position: 0)
                 if self.isLost(found) { entry = nil }
+                if let record = found.record, self.isDropped(record) { entry = nil }
                 lower = try self.reader.advance()
             }
-            if let slot = middle.take(least) { entry = ScannedEntry(slot) }
-            if let slot = upper.take(least) { entry = ScannedEntry(slot) }
-            // Nothing where the entry is one that was lost.
+            if let slot = middle.take(least) { entry = self.isDropped(slot.record!.view) ? nil : ScannedEntry(slot) }
+            if let slot = upper.take(least) { entry = self.isDropped(slot.record!.view) ? nil : ScannedEntry(slot) }
+            // Nothing where the entry is one that was lost, or a tombstone that was dropped.
             if let entry { guard try body(entry) else { return } }
         }
     }

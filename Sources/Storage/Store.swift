@@ -26,9 +26,26 @@ package final class Store {
     var control: [ControlKey: [UInt8]] { didSet { self.readControl() } }
     /// The store belongs to a node that has not got yet what its cluster held when it joined. Asked many times a tick.
     package private(set) var isJoining = false
+    /// Other members have forgotten what this store never saw: it serves nobody.
+    package private(set) var isForgetful = false
     /// What was lost to damage and has not come back.
     package private(set) var damage = DamageMarks()
     var hidden = DamageMarks()
+    /// Up to where tombstones were dropped, and who writes no more: as logged, and the floors as they count.
+    package private(set) var clearance = Clearance()
+    var countingFloors = Floors()
+    /// Changes with the floors that count.
+    package internal(set) var clearanceRevision: UInt64 = 0
+    /// Floors that do not count yet.
+    var raise: Raise?
+    /// Tombstones that were dropped and lie in the base still.
+    var undrainedDrops = 0
+    /// What had been seen when what the base has was frozen.
+    var drainedSeen: Seen
+    /// The last tombstone that came although it had been drained before.
+    var lateTombstone: LogPosition = 0
+    /// A sweep waits for what the table holds.
+    var wantsDrain = false
     /// Entries of the base that are to leave it.
     var rotten: [RottenEntry] = []
     /// What makes their loss durable.
@@ -69,6 +86,8 @@ package final class Store {
     var undo: Deque<Undo> = []
     var replaced: Deque<Replaced> = []
     var oldestPut: Instant?
+    /// Since when dropped tombstones wait for a drain.
+    private var dropsWaitSince: Instant?
     package internal(set) var pacing: Pacing
     package internal(set) var counters: StoreCounters
     /// Why writes are refused although they could be queued: the disk is full, and the tables cannot be drained.
@@ -110,15 +129,21 @@ package final class Store {
         self.pacing = Pacing(configuration: configuration)
         self.counters = StoreCounters(damagedEntries: recovered.scan.rotten.count)
         (self.logIndex, self.segments) = (recovered.logIndex, Deque(recovered.segments))
+        self.drainedSeen = recovered.drainedSeen
+        self.undrainedDrops = recovered.scan.dropped
         self.readControl()
+        self.countingFloors = self.clearance.floors
         self.foundRotten(atStart: recovered.scan.rotten)
     }
 
     /// Keeps what is asked for often in the form in which it is asked for.
     private func readControl() {
         self.isJoining = self.control[.joining] == [1]
+        self.isForgetful = self.control[.forgetful] == [1]
         self.damage = self.control[.damage].flatMap(DamageMarks.init(controlValue:)) ?? DamageMarks()
         self.hide()
+        self.clearance =
+            self.control[.clearance].flatMap { bytes in bytes.span.bytes.withUnsafeBytes { try? Clearance(decoding: $0) } } ?? Clearance()
     }
 
     // MARK: Positions
@@ -155,10 +180,8 @@ package final class Store {
 
     /// Looks a key up. The view is valid until the end of the tick, puts or not: chunks stay with their table.
     package func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> Found {
-        if let slot = self.live.find(token, key: key) { return .record(slot.record!.view, position: slot.position, layer: .live) }
-        if let slot = self.frozen?.table.find(token, key: key) {
-            return .record(slot.record!.view, position: slot.position, layer: .frozen)
-        }
+        if let slot = self.live.find(token, key: key) { return self.found(slot, .live) }
+        if let slot = self.frozen?.table.find(token, key: key) { return self.found(slot, .frozen) }
         let entry = try self.findInBase(token, key: key)
         if entry == nil, !self.damage.contains(token) { return .nothing }
         guard let entry, entry.isIntact, let record = entry.record else {
@@ -167,7 +190,12 @@ package final class Store {
             if entry != nil { self.foundRotten(token, key: key) }
             return .damaged
         }
-        return .record(record, position: 0, layer: .base)
+        return self.isDropped(record) ? .nothing : .record(record, position: 0, layer: .base)
+    }
+
+    private func found(_ slot: Table.Slot, _ layer: Layer) -> Found {
+        let record = slot.record!.view
+        return self.isDropped(record) ? .nothing : .record(record, position: slot.position, layer: layer)
     }
 
     func findInBase(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry? {
@@ -263,21 +291,32 @@ package final class Store {
     }
 
     private func shouldFreeze(at now: Instant) -> Bool {
-        guard self.frozen == nil, self.live.count > 0 else { return false }
+        guard self.frozen == nil, self.live.count > 0 || self.hasDropsToDrain(at: now) else { return false }
         if self.isStopping { return true }
         if self.holdsFreeze { return false }
+        if self.wantsDrain || self.live.count == 0 { return true }
         if self.live.count >= self.configuration.tableEntries || self.live.recordBytes >= self.configuration.tableBytes { return true }
         return self.oldestPut.map { now >= $0 + self.configuration.tableAge } ?? true
+    }
+
+    /// Dropped tombstones leave the base with the next table, or by themselves where there is none for long.
+    private func hasDropsToDrain(at now: Instant) -> Bool {
+        guard self.undrainedDrops > 0, !self.isLoading, !self.isStopping else { return false }
+        if self.dropsWaitSince == nil { self.dropsWaitSince = now }
+        return now >= self.dropsWaitSince! + self.configuration.tableAge
     }
 
     /// When `endTick` should be called although nothing happened: the table's oldest entry has waited long enough. A replayed table is
     /// due at once.
     package var deadline: Instant? {
-        guard self.frozen == nil, self.live.count > 0 else { return nil }
+        guard self.frozen == nil, self.live.count > 0 else {
+            return self.frozen == nil ? self.dropsWaitSince.map { $0 + self.configuration.tableAge } : nil
+        }
         return self.oldestPut.map { $0 + self.configuration.tableAge } ?? Instant(nanoseconds: 0)
     }
 
     private func freeze() {
+        (self.wantsDrain, self.dropsWaitSince) = (false, nil)
         let checkpoint = Checkpoint(
             identity: self.identity, position: self.tail.head, greatestStamp: self.greatestStamp, seen: self.seen, control: self.control)
         self.frozen = FrozenTable(table: self.live, checkpoint: checkpoint)
@@ -290,8 +329,11 @@ package final class Store {
         guard let frozen, frozen.progress == nil, self.synced >= frozen.checkpoint.position else { return nil }
         let progress = DrainProgress()
         self.frozen!.progress = progress
+        self.frozen!.drops = self.undrainedDrops
         self.pacing.drainStarted(entries: frozen.table.count, at: now)
-        return DrainJob(table: frozen.table, checkpoint: frozen.checkpoint, hidden: self.hidden, progress: progress)
+        return DrainJob(
+            table: frozen.table, checkpoint: frozen.checkpoint, hidden: self.hidden, floors: self.countingFloors,
+            purges: self.undrainedDrops > 0, progress: progress)
     }
 
     /// Everything before `position` is in the file.
@@ -325,6 +367,7 @@ package final class Store {
         self.unindexed.removeAll { $0.position >= origin }
         self.releaseEmptyTable()
         self.markRottenAgain()
+        if let raise, raise.behind >= origin { self.raise = nil }
         self.counters.failedAppends += 1
     }
 
@@ -361,6 +404,8 @@ package final class Store {
         self.reader.reset()  // Before the table goes: a snapshot of before the commit would show neither.
         self.pacing.drainEnded(at: now)
         self.drainedPosition = self.frozen!.checkpoint.position
+        self.drainedSeen = self.frozen!.checkpoint.seen
+        self.undrainedDrops -= self.frozen!.drops
         self.frozen = nil
         self.drainEndedWithRoom()
         self.counters.drains += 1
@@ -389,6 +434,8 @@ package final class Store {
 package struct FrozenTable {
     package internal(set) var table: Table
     let checkpoint: Checkpoint
+    /// The dropped tombstones that it takes out of the base.
+    var drops = 0
     /// Set once the drain has begun, which is not before the log is synced up to the checkpoint.
     package internal(set) var progress: DrainProgress?
 }
@@ -426,6 +473,13 @@ package struct StoreCounters: Equatable, Sendable {
     package var damagedReads = 0
     package var recordsApplied = 0
     package var failedAppends = 0
+    package var droppedTombstones = 0
+    /// Times that floors were raised because another node's were taken over.
+    package var adoptions = 0
+    /// Versions that came and were known to have been removed (I23).
+    package var knownRemoved = 0
+    /// Of settled replicas, versions that were none of theirs (I25).
+    package var refusedUnsettled = 0
     package var drains = 0
 
     package init(damagedEntries: Int = 0) { self.damagedEntries = damagedEntries }

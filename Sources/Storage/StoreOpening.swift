@@ -36,6 +36,7 @@ extension Store {
         checkpoint!.control[.start] = Start(counter: last.counter &+ 1, nonce: generator.next()).controlValue
         if report.isNew { try Self.commit(checkpoint!, to: base) }
         var replay = Replay(checkpoint: checkpoint!)
+        let drainedSeen = checkpoint!.seen
         let log = try onDisk { () throws(DiskError) in try LogReader(disk: disk) }
         let keepFrom = try replay.indexDrained(of: log, cap: configuration.logCapBytes)
         let end = try log.read(from: replay.checkpoint.position) { frame, place throws(StoreError) in try replay.apply(frame, place) }
@@ -52,11 +53,12 @@ extension Store {
         (report.replayedRecords, report.tornBytes) = (replay.records, end.damage == nil ? end.tornBytes : 0)
 
         let reader = try base.makeReader()
-        let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey)
+        let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey, replay.checkpoint.floors)
         (report.entries, report.damagedEntries) = (scan.tree.root.entries, scan.rotten.count)
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
         let recovered = RecoveredStore(
-            checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, table: replay.table, scan: scan,
+            checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, drainedSeen: drainedSeen,
+            table: replay.table, scan: scan,
             logIndex: replay.logIndex, segments: try onDisk { () throws(DiskError) in try LogReader(disk: disk).segmentPositions })
         let store = Store(configuration: configuration, base: base, reader: reader, recovered: recovered, saltSeed: generator.next())
         return (store, report)
@@ -93,6 +95,8 @@ struct RecoveredStore {
     let head: LogPosition
     /// What the base covers.
     let drainedPosition: LogPosition
+    /// What had been seen by then.
+    let drainedSeen: Seen
     let table: Table
     let scan: BaseScan
     let logIndex: LogIndex
@@ -204,26 +208,32 @@ struct BaseScan {
     /// Entries that are not what was written.
     private(set) var rotten: [(token: Token, key: [UInt8])] = []
     private(set) var greatestStamp: UInt64 = 0
+    /// Tombstones that were dropped, and count for nothing.
+    private(set) var dropped = 0
 
-    init(_ base: any Base, _ reader: any BaseReader, _ key: DigestKey) throws(StoreError) {
+    init(_ base: any Base, _ reader: any BaseReader, _ key: DigestKey, _ floors: Floors = Floors()) throws(StoreError) {
         self.tree = DigestTree(leafBits: DigestTree.leafBits(forEntries: try base.statistics().entries))
         try reader.open()
         var next = try reader.seek(Token(rawValue: 0))
         while let entry = next {
-            try self.count(entry, key)
+            try self.count(entry, key, floors)
             next = try reader.advance()
         }
         reader.reset()
     }
 
-    private mutating func count(_ entry: BaseEntry, _ key: DigestKey) throws(StoreError) {
+    private mutating func count(_ entry: BaseEntry, _ key: DigestKey, _ floors: Floors) throws(StoreError) {
         guard let record = entry.record, entry.isIntact(under: key) else {
             guard self.rotten.count < Store.maximumRotten else { throw .damagedBase(entries: self.rotten.count) }
             return self.rotten.append((entry.token, Array(entry.key)))
         }
-        self.tree.add(record.fingerprint(under: key), at: entry.token)
-        if !record.isTombstone { self.liveKeys += 1 }
-        if record.isExpiring { self.expiringKeys += 1 }
+        if floors.haveDropped(record) {
+            self.dropped += 1
+        } else {
+            self.tree.add(record.fingerprint(under: key), at: entry.token)
+            if !record.isTombstone { self.liveKeys += 1 }
+            if record.isExpiring { self.expiringKeys += 1 }
+        }
         self.greatestStamp = max(self.greatestStamp, record.stampTime)
     }
 }

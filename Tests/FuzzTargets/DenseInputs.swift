@@ -89,7 +89,18 @@ extension FuzzTarget {
             SeedInput(name: "bare-dense-seen", bytes: bare), SeedInput(name: "bare-dense-runs", bytes: withRuns),
             SeedInput(name: "bare-dense-offer", bytes: offer),
             SeedInput(name: "bare-dense-roster", bytes: try self.roster(byteCount)),
+            SeedInput(name: "bare-dense-clearance", bytes: self.clearance(byteCount)),
         ]
+    }
+
+    private static func clearance(_ byteCount: Int) -> [UInt8] {
+        var clearance = Clearance()
+        for low in 1...UInt64(min(byteCount / 64, Seen.maximumReplicas)) {
+            clearance.floors.raise(ReplicaID(high: 1, low: low), to: 1, stampTime: 1)
+            clearance.floors.confirm(ReplicaID(high: 1, low: low), through: 1)
+            clearance.settled.settle(ReplicaID(high: 1, low: low), with: Seen())
+        }
+        return clearance.encoded
     }
 
     /// With names that are just too long to lie in a `String` itself.

@@ -88,6 +88,7 @@ extension HandshakeCheck {
             try self.check(bytes, "member", { try Member(decoding: $0) }) { $0.encode(into: &$1) }
             try self.check(bytes, "roster", { try Roster(decoding: $0) }) { $0.encode(into: &$1) }
             try self.check(bytes, "seen", { try Seen(decoding: $0) }) { $0.encode(into: &$1) }
+            try self.check(bytes, "clearance", { try Clearance(decoding: $0) }) { $1 += $0.encoded }
         }
     }
 

@@ -66,6 +66,15 @@ extension FuzzTarget {
         return seen
     }()
 
+    private static let clearance: Clearance = {
+        var clearance = Clearance()
+        clearance.floors.raise(ReplicaID(high: 1, low: 2), to: 3, stampTime: 77)
+        clearance.floors.raise(ReplicaID(high: 1, low: 3), to: 1, stampTime: 78)
+        clearance.floors.confirm(ReplicaID(high: 1, low: 2), through: 3)
+        clearance.settled.settle(ReplicaID(high: 1, low: 2), with: Self.seen)
+        return clearance
+    }()
+
     private static func messages() throws -> [(String, PeerMessage)] {
         let hello = Hello(
             cluster: LoneNode.cluster, replica: ReplicaID(high: 3, low: 4), start: Start(counter: 5, nonce: 6), expected: 3, isEmpty: true,
@@ -79,6 +88,7 @@ extension FuzzTarget {
             ("hello", .hello(hello)), ("refuse", .refuse("the name n2 is taken")),
             ("welcome", .welcome(digestKey: LoneNode.digestKey.bytes, roster: try Self.roster())),
             ("offer", .offer(Self.offer)), ("answer", .answer(Self.offer)), ("summary", .summary(summary)), ("roster", .roster(try Self.roster())),
+            ("clearance", .clearance(Self.clearance.encoded)),
             (
                 "introduction",
                 .introduction(Introduction(start: hello.start, sequence: 9, announced: Self.seen, roster: try Self.roster(), wall: wall))
@@ -118,7 +128,8 @@ extension FuzzTarget {
 
     private static func bootstraps() -> [(String, BootstrapMessage)] {
         [
-            ("ask", .ask), ("capture", .capture(BootstrapCapture(seen: Self.seen, entries: 1_000))), ("give-all", .give(after: nil)),
+            ("ask", .ask), ("capture", .capture(BootstrapCapture(seen: Self.seen, entries: 1_000, clearance: Self.clearance))),
+            ("give-all", .give(after: nil)),
             ("give", .give(after: BootstrapPlace(token: Token(rawValue: 1 << 40), key: Array("key".utf8)))), ("records", .records([1, 2, 3])),
             ("end", .end), ("acknowledge", .acknowledge(bytes: 1 << 20)), ("stop", .stop(.incomplete)),
         ]
@@ -156,6 +167,7 @@ extension FuzzTarget {
         return [
             SeedInput(name: "bare-offer", bytes: Self.offer), SeedInput(name: "bare-member", bytes: member),
             SeedInput(name: "bare-roster", bytes: try self.roster()), SeedInput(name: "bare-seen", bytes: seen),
+            SeedInput(name: "bare-clearance", bytes: Self.clearance.encoded),
         ]
     }
 

@@ -219,7 +219,7 @@ struct PeerWireTests {
         var bytes: [UInt8] = []
         PeerWire.append(.summary(summary), to: &bytes)
         PeerWire.append(.summary(summary), to: &bytes)
-        #expect(bytes.count == 114)
+        #expect(bytes.count == 130)
     }
 
     @Test("a wall clock crosses in 48 bits, and one that says more says that", arguments: [0, 1, 0xffff_ffff, 1 << 32, Stamp.maximumMilliseconds])
@@ -280,7 +280,7 @@ enum MessageDrawing {
             let digestKey = (0..<DigestKey.byteCount).map { _ in UInt8.random(in: 0...255, using: &random) }
             return .welcome(digestKey: digestKey, roster: bytes(300, &random))
         case 3: return Bool.random(using: &random) ? .offer(bytes(300, &random)) : .answer(bytes(300, &random))
-        case 4: return .roster(bytes(500, &random))
+        case 4: return Bool.random(using: &random) ? .roster(bytes(500, &random)) : .clearance(bytes(500, &random))
         case 5:
             let named = Set((0..<random.next() % 5).map { _ in ReplicaID(using: &random) }).sorted()
             return .push(Push(hops: UInt8.random(in: 0...255, using: &random), named: named, records: bytes(2_000, &random)))
@@ -334,7 +334,10 @@ enum MessageDrawing {
     private static func bootstrap(using random: inout SplitMix64) -> BootstrapMessage {
         switch random.next() % 8 {
         case 0: return .ask
-        case 1: return .capture(BootstrapCapture(seen: seen(&random), entries: random.next()))
+        case 1:
+            var clearance = Clearance()
+            clearance.floors.raise(ReplicaID(using: &random), to: 1 + random.next() >> 1, stampTime: 1)
+            return .capture(BootstrapCapture(seen: seen(&random), entries: random.next(), clearance: clearance))
         case 2: return .give(after: nil)
         case 3:
             let key = [UInt8](repeating: 3, count: Int.random(in: 0...BootstrapPlace.maximumKeyBytes, using: &random))

@@ -25,6 +25,7 @@ import Versioning
         }
         #expect(met.applied > 500 && met.superseded > 200 && met.known > 200 && met.refused > 50 && met.restarts > 50 && met.drains > 100, "\(met)")
         #expect(met.restartsInDrain > 20, "\(met)")
+        #expect(met.dropped > 50 && met.raises > 150 && met.revived > 8 && met.removed > 5, "\(met)")
         #expect(met.answered > 100 && met.notHeld > 300 && met.sweeps > 30 && met.replicaChanges > 100, "\(met)")
     }
 }
@@ -44,6 +45,12 @@ struct MergeHistory {
         var notHeld = 0
         var sweeps = 0
         var replicaChanges = 0
+        /// Tombstones that were dropped, and times that floors rose.
+        var dropped = 0
+        var raises = 0
+        /// Versions that had been seen and were not there: taken again from a session, and refused.
+        var revived = 0
+        var removed = 0
 
         mutating func add(_ other: Met) {
             self.applied += other.applied
@@ -57,6 +64,10 @@ struct MergeHistory {
             self.notHeld += other.notHeld
             self.sweeps += other.sweeps
             self.replicaChanges += other.replicaChanges
+            self.dropped += other.dropped
+            self.raises += other.raises
+            self.revived += other.revived
+            self.removed += other.removed
         }
     }
 
@@ -67,6 +78,17 @@ struct MergeHistory {
         var control: [ControlKey: [UInt8]] = [:]
         /// Nil until the store has taken another id than its first.
         var replica: ReplicaID?
+
+        /// - Returns: how many tombstones went.
+        mutating func drop(_ floors: Floors) -> Int {
+            let before = self.entries.count
+            self.entries = self.entries.filter { !Self.isDropped($0.value, floors) }
+            return before - self.entries.count
+        }
+
+        static func isDropped(_ frame: [UInt8], _ floors: Floors) -> Bool {
+            frame.withRecord { $0!.isTombstone && $0!.dot.sequence <= floors.floor(of: $0!.dot.replica) }
+        }
     }
 
     /// Those that mean nothing to the store.
@@ -128,8 +150,9 @@ struct MergeHistory {
 
     mutating func step() throws {
         switch self.random.next() % 100 {
-        case 0..<20: try self.put()
-        case 20..<55: try self.merge()
+        case 0..<18: try self.put()
+        case 18..<28: try self.sweepSome()
+        case 28..<55: try self.merge()
         case 55..<60: self.join()
         case 60..<62: self.setControl()
         case 62..<63: self.changeReplica()
@@ -150,11 +173,14 @@ struct MergeHistory {
         let key = self.key()
         let replica = self.store.identity.replica
         let dot = Dot(replica: replica, sequence: self.store.seen.watermark(of: replica) + 1)
-        let header = VersionHeader(dot: dot, stamp: self.clock.issue(at: WallTime(milliseconds: 1_000 + self.random.next() % 200)))
+        let isTombstone = self.random.next() % 4 == 0
+        let header = VersionHeader(
+            dot: dot, stamp: self.clock.issue(at: WallTime(milliseconds: 1_000 + self.random.next() % 200)), isTombstone: isTombstone)
+        let payload: [UInt8] = isTombstone ? [] : [1, 2, 3]
         let frame = key.withUnsafeBytes { key in
             let token = self.store.token(of: key)
-            self.store.put(header, key: key, token: token, payloadByteCount: 3, at: self.now) { $0.copyBytes(from: [1, 2, 3]) }
-            return TestRecord.frame(header, key: Array(key), token: token, payload: [1, 2, 3])
+            self.store.put(header, key: key, token: token, payloadByteCount: payload.count, at: self.now) { $0.copyBytes(from: payload) }
+            return TestRecord.frame(header, key: Array(key), token: token, payload: payload)
         }
         self.model.entries[key] = frame
         _ = self.model.seen.insert(dot)
@@ -162,7 +188,8 @@ struct MergeHistory {
 
     private mutating func merge() throws {
         let frame = self.foreign.randomElement(using: &self.random)!
-        let source: Store.Source = self.random.next() % 3 == 0 ? .session : .push
+        let revives = self.random.next() % 3 > 0
+        let source: Store.Source = self.random.next() % 3 == 0 ? .session(revives: revives) : .push
         let result = try frame.withUnsafeBytes { bytes throws(StoreError) -> Store.Merged in
             let (record, token) = RecordView.received(bytes, under: self.store.identity.digestKey)!
             self.clock.observe(record.stampTime)
@@ -171,14 +198,19 @@ struct MergeHistory {
         let (key, dot) = frame.withRecord { (Array($0!.key), $0!.dot) }
         let isKnown = source == .push && self.model.seen.covers(dot)
         let wins = self.model.entries[key].map { present in present.withRecord { old in frame.withRecord { old!.precedes($0!) } } } ?? true
+        // What was seen and is not there was removed; that a live version was lost is for the session to say (I23).
+        let isAbsent = source != .push && self.model.seen.covers(dot) && self.model.entries[key] == nil
+        let isRemoved = isAbsent && (!revives || frame.withRecord { $0!.isTombstone })
         switch result {
         case .known:
             self.met.known += 1
-            #expect(isKnown || (source == .session && !wins))
+            self.met.removed += isRemoved ? 1 : 0
+            #expect(isKnown || isRemoved || (source != .push && !wins))
         case .applied:
             self.met.applied += 1
-            #expect(!isKnown && wins)
-            self.model.entries[key] = frame
+            self.met.revived += isAbsent ? 1 : 0
+            #expect(!isKnown && !isRemoved && wins)
+            self.model.entries[key] = Model.isDropped(frame, self.store.floors) ? nil : frame
             if source == .push { _ = self.model.seen.insert(dot) }
         case .superseded:
             self.met.superseded += 1
@@ -193,6 +225,33 @@ struct MergeHistory {
         let position = self.store.join(other)
         #expect((position == nil) == self.model.seen.covers(all: other))
         self.model.seen.join(other)
+    }
+
+    /// Drops some tombstones of what has been seen, as far as the base has them: all that there are, or those that are old enough.
+    private mutating func sweepSome() throws {
+        if Bool.random(using: &self.random) {
+            try self.commit()
+            while self.drain != nil { try self.stepDrain() }
+        }
+        var floors = Floors()
+        for replica in self.store.seen.replicas where Bool.random(using: &self.random) {
+            let watermark = self.store.seen.watermark(of: replica)
+            if watermark > 0 { floors.raise(replica, to: UInt64.random(in: 1...watermark, using: &self.random), stampTime: 0) }
+        }
+        let isAdoption = Bool.random(using: &self.random)
+        let stampTime: UInt64 = isAdoption ? .max : UInt64.random(in: 900...1_400, using: &self.random) << 16
+        let before = self.store.clearance.floors
+        let progress = try self.store.sweep(
+            Store.SweepLimit(floors: floors, stampTime: stampTime, isAdoption: isAdoption), budget: Int.random(in: 1...4, using: &self.random))
+        guard case .dropped = progress else { return #expect(self.store.clearance.floors == before) }
+        self.met.raises += 1
+    }
+
+    /// What is durable counts.
+    private mutating func drop() throws {
+        try self.store.tendSweep()
+        self.met.dropped += self.model.drop(self.store.floors)
+        _ = self.committed.drop(self.store.floors)
     }
 
     private mutating func setControl() {
@@ -239,6 +298,7 @@ struct MergeHistory {
             if case .drain(let job) = action { self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 2) }
             if case .sweep(let position) = action { try self.sweep(through: position) }
         }
+        try self.drop()
         self.store.replenish(at: self.now)
     }
 
@@ -263,6 +323,7 @@ struct MergeHistory {
         case .finished(let adjustments):
             self.drain = nil
             try self.store.drained(adjustments, at: self.now)
+            try self.drop()
             self.met.drains += 1
         }
     }
@@ -297,6 +358,7 @@ struct MergeHistory {
         self.writer = LogWriter(disk: self.disk, head: self.store.head)
         self.clock = HybridLogicalClock(replica: self.store.identity.replica, startingAt: self.store.greatestStamp)
         self.keepLog()
+        try self.drop()
         try self.check()
         self.checkLog()
     }
@@ -310,7 +372,29 @@ struct MergeHistory {
             while self.drain != nil { try self.stepDrain() }
         } while !self.store.isDrained
         try self.check()
+        try self.checkDropped()
         try self.restart()
+    }
+
+    /// With the last drain LMDB has let go of all that was dropped, and its index of tombstones names what is there.
+    private func checkDropped() throws {
+        guard self.store.undrainedDrops == 0 else { return }
+        var tombstones: Set<Dot> = []
+        let reader = try self.base.makeReader()
+        try reader.open()
+        var next = try reader.seek(Token(rawValue: 0))
+        while let entry = next {
+            let record = try #require(entry.record)
+            if record.isTombstone {
+                #expect(record.dot.sequence > self.store.floors.floor(of: record.dot.replica), "\(record.dot) was dropped")
+                tombstones.insert(record.dot)
+            }
+            next = try reader.advance()
+        }
+        for replica in self.store.seen.replicas {
+            let indexed = try reader.tombstones(of: replica, 1...UInt64.max, limit: .max).map(\.dot)
+            #expect(Set(indexed) == tombstones.filter { $0.replica == replica }, "the index of \(replica)")
+        }
     }
 
     // MARK: Checks

@@ -28,6 +28,8 @@ import Versioning
             let payload: [UInt8]
         }
         var entries: [Entry] = []
+        /// Ascending by dot.
+        var tombstones: [Entry] { self.entries.filter(\.header.isTombstone).sorted { $0.header.dot < $1.header.dot } }
 
         mutating func put(_ entry: Entry) {
             self.entries.removeAll { $0.key == entry.key }
@@ -107,6 +109,54 @@ import Versioning
             let missing = try (entry.key.dropLast() + [99]).withUnsafeBytes { try reader.find(entry.token, key: $0) }
             #expect(missing == nil)
         }
+        let (one, other, limit) = (generator.next(), generator.next(), Int.random(in: 0...20, using: &generator))
+        for range in [1...UInt64.max, min(one, other)...max(one, other)] {
+            let places = try reader.tombstones(of: TestRecord.header().dot.replica, range, limit: limit)
+            let expected = model.tombstones.filter { range.contains($0.header.dot.sequence) }.prefix(limit)
+            #expect(places == expected.map { TombstonePlace(dot: $0.header.dot, token: $0.token, key: $0.key) })
+        }
+        #expect(try reader.tombstones(of: ReplicaID(high: .max, low: .max), 1...UInt64.max, limit: 1).isEmpty)
+    }
+
+    @Test(arguments: Fixture.all, seeds(4))
+    func `tombstones leave a base in the order of their dots, and with them their places in its index`(fixture: Fixture, seed: UInt64) throws {
+        var generator = SplitMix64(seed: seed)
+        let folder = try ScratchFolder()
+        let base = try fixture.make(folder.path)
+        let (reader, writer) = (try base.makeReader(), base.makeWriter())
+        var model = Model()
+        try writer.begin()
+        for _ in 0..<60 {
+            let entry = self.draw(0, using: &generator)
+            try self.put(entry, with: writer, expecting: model)
+            model.put(entry)
+        }
+        try writer.commit(nil)
+        let (replica, tombstones) = (TestRecord.header().dot.replica, model.tombstones)
+        try writer.begin()
+        #expect(try writer.firstTombstone(of: replica, through: tombstones[0].header.dot.sequence - 1) == nil)
+        for tombstone in tombstones.dropLast(2) {
+            let place = try #require(try writer.firstTombstone(of: replica, through: tombstone.header.dot.sequence))
+            #expect(place == TombstonePlace(dot: tombstone.header.dot, token: tombstone.token, key: tombstone.key))
+            try place.key.withUnsafeBytes { key in
+                _ = try writer.seek(place.token, key: key)
+                try writer.remove(place.token, key: key)
+            }
+            model.entries.removeAll { $0 == tombstone }
+        }
+        try writer.commit(nil)
+        reader.reset()
+        try reader.open()
+        let left = try reader.tombstones(of: replica, 1...UInt64.max, limit: .max).map(\.dot)
+        #expect(left == tombstones.suffix(2).map(\.header.dot))
+        #expect(try base.statistics().entries == UInt64(model.entries.count))
+        try writer.begin()
+        try writer.removeAll()
+        try writer.commit(nil)
+        reader.reset()
+        try reader.open()
+        #expect(try reader.seek(Token(rawValue: 0)) == nil && reader.tombstones(of: replica, 1...UInt64.max, limit: 1).isEmpty)
+        #expect(try base.statistics().entries == 0 && base.statistics().tombstones == 0)
     }
 
     private static func copy(_ entry: BaseEntry) -> Model.Entry {

@@ -131,7 +131,7 @@ import Versioning
         let rotten = try self.open(disk, MemoryBase(contents), founds: true)
         let merged = try frame(5).withUnsafeBytes { bytes throws(StoreError) in
             let (record, token) = RecordView.received(bytes, under: rotten.identity.digestKey)!
-            return try rotten.merge(record, token: token, .session, at: Instant(nanoseconds: 0))
+            return try rotten.merge(record, token: token, .session(revives: true), at: Instant(nanoseconds: 0))
         }
         guard case .applied = merged else { return #expect(Bool(false), "\(merged)") }
         try key.withUnsafeBytes { key in

@@ -145,6 +145,7 @@ private final class LMDBReader: BaseReader {
     private var transaction: ReadTransaction
     private var leaves: LeafPrefetch
     private let key = EntryKey()
+    private let dotKey = DotKey()
     /// Takes what a prefetch has read.
     private var touched: UInt64 = 0
 
@@ -178,6 +179,19 @@ private final class LMDBReader: BaseReader {
 
     func advance() throws(StoreError) -> BaseEntry? {
         try self.transaction.read(MDB_NEXT, nil).map { BaseEntry($0.key, $0.value) }
+    }
+
+    func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [TombstonePlace] {
+        var places: [TombstonePlace] = []
+        let cursor = try self.transaction.cursor(on: self.base.tombstones)
+        var item = try cursor.read(MDB_SET_RANGE, self.dotKey.bytes(Dot(replica: replica, sequence: sequences.lowerBound)))
+        while let (key, value) = item, places.count < limit, let place = TombstonePlace(key, value), place.dot.replica == replica,
+            place.dot.sequence <= sequences.upperBound
+        {
+            places.append(place)
+            item = try cursor.read(MDB_NEXT, nil)
+        }
+        return places
     }
 }
 
@@ -218,6 +232,20 @@ private final class LMDBWriter: BaseWriter {
         try self.cursor!.put(entryKey, record.value, isOnKey: self.isOnKey)
         if let tombstone { try self.transaction!.remove(self.dotKey.bytes(tombstone), from: self.base.tombstones) }
         if record.isTombstone { try self.transaction!.put(self.dotKey.bytes(record.dot), entryKey, in: self.base.tombstones) }
+    }
+
+    func firstTombstone(of replica: ReplicaID, through sequence: UInt64) throws(StoreError) -> TombstonePlace? {
+        let cursor = try self.transaction!.cursor(on: self.base.tombstones)
+        guard let (key, value) = try cursor.seek(from: self.dotKey.bytes(Dot(replica: replica, sequence: 0))),
+            let place = TombstonePlace(key, value), place.dot.replica == replica, place.dot.sequence <= sequence
+        else { return nil }
+        return place
+    }
+
+    func forgetTombstone(_ dot: Dot) throws(StoreError) { try self.transaction!.remove(self.dotKey.bytes(dot), from: self.base.tombstones) }
+
+    func removeAll() throws(StoreError) {
+        for database in [self.base.entries, self.base.tombstones] { try self.transaction!.empty(database) }
     }
 
     func remove(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) {
@@ -280,6 +308,17 @@ private struct DotKey: ~Copyable {
         start.store(dot.replica, at: 0)
         start.storeBytes(of: dot.sequence.bigEndian, toByteOffset: ReplicaID.byteCount, as: UInt64.self)
         return UnsafeRawBufferPointer(self.buffer)
+    }
+}
+
+extension TombstonePlace {
+    /// Reads a key and a value of the `tombstones` database; nil where they are none.
+    init?(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        guard key.count == ReplicaID.byteCount + 8, value.count >= 8 else { return nil }
+        let sequence = UInt64(bigEndian: key.loadUnaligned(fromByteOffset: ReplicaID.byteCount, as: UInt64.self))
+        self.init(
+            dot: Dot(replica: key.baseAddress!.replicaID(at: 0), sequence: sequence),
+            token: Token(rawValue: UInt64(bigEndian: value.loadUnaligned(as: UInt64.self))), key: Array(value[8...]))
     }
 }
 

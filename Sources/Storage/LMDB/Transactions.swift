@@ -63,6 +63,9 @@ struct WriteTransaction: ~Copyable {
         if code != MDB_NOTFOUND { try self.environment.check(code, "delete") }
     }
 
+    /// Takes everything out of a database.
+    func empty(_ database: MDB_dbi) throws(StoreError) { try self.environment.check(mdb_drop(self.handle, database, 0), "empty") }
+
     /// The cursor must go before the transaction ends.
     func cursor(on database: MDB_dbi) throws(StoreError) -> WriteCursor { try WriteCursor(self.handle, database, self.environment) }
 
@@ -99,6 +102,15 @@ struct WriteCursor: ~Copyable {
         return value.bytes
     }
 
+    /// Moves to the first key from one on; nil where there is none.
+    func seek(from key: UnsafeRawBufferPointer) throws(StoreError) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)? {
+        var (key, value) = (MDB_val(key), MDB_val())
+        let code = mdb_cursor_get(self.handle, &key, &value, MDB_SET_RANGE)
+        if code == MDB_NOTFOUND { return nil }
+        try self.environment.check(code, "get")
+        return (key.bytes, value.bytes)
+    }
+
     /// Removes what the cursor stands on.
     func remove() throws(StoreError) { try self.environment.check(mdb_cursor_del(self.handle, 0), "delete") }
 
@@ -117,6 +129,31 @@ struct WriteCursor: ~Copyable {
     func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isOnKey: Bool) throws(StoreError) {
         var (key, value) = (MDB_val(key), MDB_val(value))
         try self.environment.check(mdb_cursor_put(self.handle, &key, &value, isOnKey ? UInt32(MDB_CURRENT) : 0), "put")
+    }
+}
+
+/// A cursor that only reads, of the length of one call.
+struct ReadCursor: ~Copyable {
+    private let handle: OpaquePointer
+    private let environment: Environment
+
+    fileprivate init(_ transaction: OpaquePointer, _ database: MDB_dbi, _ environment: Environment) throws(StoreError) {
+        var opened: OpaquePointer?
+        try environment.check(mdb_cursor_open(transaction, database, &opened), "open cursor")
+        (self.handle, self.environment) = (opened!, environment)
+    }
+
+    deinit { mdb_cursor_close(self.handle) }
+
+    /// Moves the cursor and reads there; nil where there is nothing.
+    func read(_ operation: MDB_cursor_op, _ key: UnsafeRawBufferPointer?) throws(StoreError) -> (
+        key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
+    )? {
+        var (found, value) = (key.map { MDB_val($0) } ?? MDB_val(), MDB_val())
+        let code = mdb_cursor_get(self.handle, &found, &value, operation)
+        if code == MDB_NOTFOUND { return nil }
+        try self.environment.check(code, "read")
+        return (found.bytes, value.bytes)
     }
 }
 
@@ -155,6 +192,12 @@ struct ReadTransaction: ~Copyable {
         guard self.isOpen else { return }
         mdb_txn_reset(self.handle)
         self.isOpen = false
+    }
+
+    /// A second cursor, for what the first one is not for. It must go before the snapshot does.
+    func cursor(on database: MDB_dbi) throws(StoreError) -> ReadCursor {
+        precondition(self.isOpen, "read without a snapshot")
+        return try ReadCursor(self.handle, database, self.environment)
     }
 
     /// Moves the cursor and reads there; nil where there is nothing. A lookup near the last one stays on its page.

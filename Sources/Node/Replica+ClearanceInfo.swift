@@ -1,0 +1,68 @@
+import Basics
+import Membership
+import Storage
+import Versioning
+
+/// What INFO and STATUS show of tombstones.
+extension Replica {
+    /// Fields of INFO's Hearsay section.
+    func clearanceFields() -> [(String, String)] {
+        let counters = self.store.counters
+        return [
+            ("tombstones", "\(self.store.tombstones)"), ("tombstones_dropped", "\(counters.droppedTombstones)"),
+            ("oldest_tombstone_seconds", self.oldestTombstoneSeconds.map { "\($0)" } ?? ""), ("gc_window_seconds", "\(self.windowSeconds)"),
+            ("gc_blocked_by", self.blockedBy), ("gc_floors", "\(self.store.floors.floors.count)"),
+            ("settled_replicas", "\(self.store.settled.ids.count)"), ("known_removed", "\(counters.knownRemoved)"),
+            ("refused_unsettled", "\(counters.refusedUnsettled)"), ("log_bytes_kept", "\(self.store.keptLogBytes)"),
+        ]
+    }
+
+    /// Who is away, and what else keeps all tombstones from being dropped.
+    private var blockedBy: String {
+        let (awaited, blockers) = (self.awaited.map(\.name.text), self.sweeping.blockers.map(self.text))
+        return (awaited + blockers.filter { !awaited.contains($0) }).joined(separator: ",")
+    }
+
+    private var windowSeconds: Int64 { ClusterSetting.window.value(in: self.roster ?? Roster()) }
+
+    /// How long ago the oldest tombstone that the base has was written, by its stamp.
+    private var oldestTombstoneSeconds: UInt64? {
+        guard let time = try? self.store.oldestTombstone() else { return nil }
+        let (wall, stamped) = (self.lastMoment.wall.milliseconds, time >> UInt64(Stamp.counterBits))
+        return (wall - min(wall, stamped)) / 1_000
+    }
+
+    /// Tombstones in a line, and a line for each member that is away and holds them back, for STATUS.
+    func clearanceLines() -> [String] {
+        let count = self.store.tombstones
+        let oldest = self.oldestTombstoneSeconds.map { ", the oldest \(spanText($0 * 1_000)) old" } ?? ""
+        var lines = ["tombstones  \(count)\(oldest), \(self.store.counters.droppedTombstones) dropped since the start"]
+        guard let peers = self.peers, count > 0 else { return lines }
+        for member in self.awaited {
+            let away = peers.relation(to: member.replica)?.statistics.lastContact.map {
+                " for \(spanText(UInt64(self.lastTick.since($0).inSeconds * 1_000)))"
+            }
+            lines.append(
+                "attention   \(member.name) is away\(away ?? ""): until it is back or removed \(count) tombstones\(oldest) and "
+                    + "\(humanBytes(self.store.keptLogBytes)) of log are kept for it")
+        }
+        return lines
+    }
+
+    /// Members that are away and have not said that they have all that this node has.
+    private var awaited: [Member] {
+        guard let peers = self.peers else { return [] }
+        return peers.table.members.filter { member in
+            let relation = peers.relation(to: member.replica)
+            return peers.link(to: member.replica) == nil && !((relation?.current ?? relation?.confirmed)?.covers(all: self.store.seen) ?? false)
+        }
+    }
+
+    private func text(of blocker: Blocker) -> String {
+        switch blocker {
+        case .silent(let name), .ahead(let name): name.text
+        case .unsettled(let replica): "\(replica)"
+        case .damage: "damage"
+        }
+    }
+}

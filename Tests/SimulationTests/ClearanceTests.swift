@@ -1,0 +1,121 @@
+import Basics
+import Simulation
+import Testing
+
+/// Tombstones that go, told as stories (I22 to I25).
+@Suite struct ClearanceTests {
+    private static let seeds: [UInt64] = [1, 2, 3]
+
+    private func withWindow(_ seconds: Int, seed: UInt64, nodes: Int, logCapBytes: Int = 1 << 30) throws -> World {
+        let world = try World.calm(seed: seed, nodes: nodes, logCapBytes: logCapBytes)
+        #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "\(seconds)", of: 0) == "+OK\r\n")
+        try world.run(for: .seconds(1))
+        return world
+    }
+
+    private func delete(_ key: String, on node: Int, in world: World) throws {
+        #expect(try world.ask("DEL", key, of: node) == ":1\r\n")
+    }
+
+    @Test(arguments: Self.seeds)
+    func `a deleted key leaves nothing behind on any node once all have heard of it, and all stay equal without comparing`(seed: UInt64) throws {
+        let world = try self.withWindow(0, seed: seed, nodes: 3)
+        for number in 0..<50 { try world.set("key\(number)", to: "value", on: number % 3) }
+        try world.run(for: .seconds(1))
+        for number in 0..<40 { try self.delete("key\(number)", on: (number + 1) % 3, in: world) }
+        try world.run(for: .seconds(60))
+        for node in 0..<3 {
+            #expect(world.tombstones(of: node).held == 0 && world.tombstones(of: node).stored == 0, "\(world.tombstones(of: node))")
+            #expect(world.mendings(of: node).sessions == 0)
+        }
+        try world.converge()
+        try world.check()
+        #expect(try world.value(of: "key45", on: 2) == "value" && world.value(of: "key5", on: 2) == nil)
+    }
+
+    @Test(arguments: Self.seeds)
+    func `nothing is dropped before its window has passed`(seed: UInt64) throws {
+        let world = try self.withWindow(30, seed: seed, nodes: 2)
+        try world.set("key", to: "value", on: 0)
+        try self.delete("key", on: 0, in: world)
+        try world.run(for: .seconds(28))
+        #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 1 })
+        try world.run(for: .seconds(10))
+        #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 0 })
+    }
+
+    @Test(arguments: Self.seeds)
+    func `a member that is away holds every tombstone back and is named, and its old value is dead when it returns`(seed: UInt64) throws {
+        let world = try self.withWindow(0, seed: seed, nodes: 3)
+        try world.set("key", to: "value", on: 0)
+        try world.run(for: .seconds(5))
+        world.kill(2)
+        try self.delete("key", on: 0, in: world)
+        try world.run(for: .seconds(120))
+        #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 1 })
+        let status = try #require(try world.ask("HEARSAY", "STATUS", of: 1))
+        #expect(status.contains("node2 is away for ") && status.contains(": until it is back or removed 1 tombstones"), "\(status)")
+        try world.start(2)
+        try world.run(for: .seconds(60))
+        #expect((0..<3).allSatisfy { world.tombstones(of: $0).held == 0 })
+        try world.converge()
+        try world.check()
+        #expect(try (0..<3).allSatisfy { try world.value(of: "key", on: $0) == nil })
+    }
+
+    @Test(arguments: Self.seeds)
+    func `once a member that is away is removed tombstones go, and it may not bring back what it has`(seed: UInt64) throws {
+        let world = try self.withWindow(0, seed: seed, nodes: 3)
+        try world.set("key", to: "value", on: 0)
+        try world.run(for: .seconds(5))
+        world.kill(2)
+        try self.delete("key", on: 0, in: world)
+        try world.run(for: .seconds(1))
+        #expect(try world.ask("HEARSAY", "REMOVE", "node2", of: 0)?.contains("ERR") != true)
+        try world.run(for: .seconds(60))
+        #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 0 })
+        try world.start(2)
+        try world.run(for: .seconds(30))
+        #expect(!world.isServing(2))
+        #expect(try (0..<2).allSatisfy { try world.value(of: "key", on: $0) == nil })
+    }
+
+    @Test(arguments: Self.seeds)
+    func `an older copy that has never seen what all have dropped since serves nobody and brings nothing back (I20, I24)`(seed: UInt64) throws {
+        let world = try self.withWindow(0, seed: seed, nodes: 3)
+        try world.set("key", to: "value", on: 2)
+        try world.run(for: .seconds(5))
+        world.copyDisk(of: 2)
+        try self.delete("key", on: 2, in: world)
+        for number in 0..<5 { try world.set("more\(number)", to: "value", on: 2) }
+        try world.run(for: .seconds(60))
+        #expect((0..<3).allSatisfy { world.tombstones(of: $0).held == 0 })
+        try world.putBackDisk(of: 2)
+        try world.run(for: .seconds(60))
+        #expect(!world.isServing(2))
+        #expect(try (0..<2).allSatisfy { try world.value(of: "key", on: $0) == nil && world.value(of: "more4", on: $0) == "value" })
+        try world.heal()
+        try world.converge()
+        try world.check()
+        #expect(world.isServing(2) && world.counts[.exclusions] == 1)
+        #expect(try world.value(of: "key", on: 2) == nil && world.value(of: "more4", on: 2) == "value")
+    }
+
+    @Test(arguments: Self.seeds)
+    func `a node that joins after tombstones were dropped takes over what was dropped, and drops what it is told late`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 2, joiners: 1)
+        #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "0", of: 0) == "+OK\r\n")
+        for number in 0..<20 { try world.set("key\(number)", to: "value", on: number % 2) }
+        try world.run(for: .seconds(1))
+        for number in 0..<10 { try self.delete("key\(number)", on: 0, in: world) }
+        try world.run(for: .seconds(60))
+        try world.start(2)
+        try world.run(for: .seconds(30))
+        #expect(world.isServing(2) && world.floorCount(of: 2) == world.floorCount(of: 0) && world.floorCount(of: 0) > 0)
+        try self.delete("key15", on: 2, in: world)
+        try world.run(for: .seconds(60))
+        #expect((0..<3).allSatisfy { world.tombstones(of: $0).held == 0 })
+        try world.converge()
+        try world.check()
+    }
+}
