@@ -19,6 +19,11 @@ final class Environment: @unchecked Sendable {  // LMDB allows an environment's 
     /// Opens or creates a file, and beside it one whose name ends in -lock.
     convenience init(file: String) throws(StoreError) { try self.init(path: file, flags: MDB_NOSUBDIR, name: file) }
 
+    /// Opens data.mdb of a folder that nobody writes to, and leaves every byte as it is: no lock file is made or taken.
+    convenience init(reading folder: String) throws(StoreError) {
+        try self.init(path: folder, flags: MDB_RDONLY | MDB_NOLOCK, name: "\(folder)/data.mdb")
+    }
+
     private init(path: String, flags: Int32, name: String) throws(StoreError) {
         var created: OpaquePointer?
         try require(mdb_env_create(&created), "create")
