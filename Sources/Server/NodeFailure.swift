@@ -22,6 +22,7 @@ package struct NodeFailure: Error, CustomStringConvertible {
         let code: ExitCode =
             switch error {
             case .disk(let error) where error.operation == .create: .cannotCreate
+            case .base where error.isDamage: .refused
             case .disk, .base, .baseFull: .inputOutput
             case .inUse: .inUse
             case .foreign, .damagedLog, .damagedBase, .misplacedRow, .damagedCheckpoint: .refused
@@ -32,6 +33,7 @@ package struct NodeFailure: Error, CustomStringConvertible {
             text += "; start with --drop-damaged-log to put the log aside and go on with what can be read, under a new replica id, or with --rebuild "
             text += "to get everything again from the other members"
         case .damagedBase, .misplacedRow, .damagedCheckpoint: text += "; " + Self.wayOut
+        case .base where error.isDamage: text += "; " + Self.wayOut
         case .disk, .base, .baseFull, .foreign, .inUse: break
         }
         self.init(code, text)

@@ -34,8 +34,12 @@ struct OpenedNode: @unchecked Sendable {  // The store goes to the loop's thread
         let seconds = isChecked ? SystemClock.now().since(began).inSeconds : nil
         try stored { () throws(StoreError) in try folder.removeCleanStop() }
         let parts: Parts
-        do throws(StoreError) { parts = try Parts(folder, options) } catch {
-            // What the check does not look at: a log that lost what was synced, and more damaged entries than can be mended.
+        let crash = NodeFailure(damaged: folder.path, "reading it through LMDB ended in a crash", hasSeeds: !options.peers.seeds.isEmpty)
+        do throws(StoreError) {
+            parts = try CrashLine.during(crash) { () throws(StoreError) in try Parts(folder, options) }
+        } catch {
+            // What the check does not look at: a log that lost what was synced, and more damaged entries than can be mended. And what it would have
+            // found, had the last stop not been an orderly one.
             guard aside == nil, error.isDamage else { throw NodeFailure(error) }
             aside = try self.setAside(folder, error.description, options, instead: NodeFailure(error))
             parts = try stored { () throws(StoreError) in try Parts(folder, options) }

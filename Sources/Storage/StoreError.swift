@@ -43,7 +43,8 @@ extension StoreError {
     package var isDamage: Bool {
         switch self {
         case .damagedLog, .damagedBase, .misplacedRow, .damagedCheckpoint: true
-        case .disk, .base, .baseFull, .foreign, .inUse: false
+        case .base(_, let code): isBaseDamage(code)
+        case .disk, .baseFull, .foreign, .inUse: false
         }
     }
 

@@ -84,6 +84,48 @@ extension ProcessTests {
             #expect(try cluster.waitUntilEqual().count == Self.keys)
         }
 
+        @Test func `rot that changes no date is found by the scan of every start, and told the same way by the next`() throws {
+            let cluster = try self.makeCluster()
+            let node = cluster.nodes[1]
+            try node.baseFile.flipToken(ofKey: "key7-", byte: 7)
+            try node.forgeOrderlyStop()
+            #expect(try verify(node.data).output.contains("stop        in order"))
+            for _ in 0..<2 {
+                let line = try #require(try self.start(cluster))
+                #expect(line.contains("token") && line.contains("--rebuild"), "\(line)")
+            }
+            try cluster.restart(1, adding: ["--rebuild"])
+            try cluster.waitUntilServing()
+            #expect(try cluster.waitUntilEqual().count == Self.keys)
+        }
+
+        @Test func `what a start would crash on is told in one line as well`() throws {
+            let cluster = try self.makeCluster()
+            let node = cluster.nodes[1]
+            // What LMDB maps and the file does not have is a bus error.
+            let file = try FileHandle(forUpdating: URL(fileURLWithPath: node.baseFile.path))
+            try file.truncate(atOffset: try file.seekToEnd() / 2)
+            try node.forgeOrderlyStop()
+            for cause in ["is damaged: reading it through LMDB ended in a crash", "is damaged: the list of databases"] {
+                let refused = try NodeProcess.run(["node", "--data", node.data, "--listen", "127.0.0.1:0"])
+                #expect(refused.ending == .exited(78), "\(refused)")
+                expectOneLine(refused, naming: cause, "--rebuild")
+            }
+            try cluster.restart(1, adding: ["--rebuild"])
+            try cluster.waitUntilServing()
+            #expect(try cluster.waitUntilEqual().count == Self.keys)
+        }
+
+        @Test func `an orderly stop spares the check, and any other end asks for it`() throws {
+            let node = try NodeProcess()
+            try expectOK([["SET", "key1-", "value"]], node.client())
+            for isOrderly in [true, false, true] {
+                if isOrderly { #expect(try node.terminate() == .exited(0)) } else { try node.kill9() }
+                try node.restart()
+                #expect(node.log.contains("checked the base") == !isOrderly, "\(node.log)")
+            }
+        }
+
         @Test func `a key that has rotted answers an error, and comes back by itself`() throws {
             let cluster = try self.makeCluster()
             try cluster.nodes[1].baseFile.flip("key77-", byte: 4)

@@ -35,8 +35,7 @@ package struct BaseCheck {
             }
         } catch {
             switch error {
-            // Codes below zero are LMDB's own, which say what it makes of the file; others are the machine's.
-            case .base(_, let code) where code < 0: return self.report(.damagedFile(error.description))
+            case .base(_, let code) where isBaseDamage(code): return self.report(.damagedFile(error.description))
             case .foreign, .damagedCheckpoint: return self.report(.damagedFile(error.description))
             case .disk, .base, .baseFull, .damagedLog, .damagedBase, .misplacedRow, .inUse: throw error
             }

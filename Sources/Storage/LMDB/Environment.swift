@@ -87,6 +87,12 @@ private func require(_ code: Int32, _ operation: String) throws(StoreError) {
 /// LMDB's text for one of its codes or an `errno`.
 func describeBaseCode(_ code: Int32) -> String { String(cString: mdb_strerror(code)) }
 
+/// True where LMDB says that the file is not what it wrote; its other codes, and those of the system, are about the machine or its limits.
+func isBaseDamage(_ code: Int32) -> Bool {
+    [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_PANIC, MDB_CURSOR_FULL, MDB_PAGE_FULL, MDB_BAD_VALSIZE, MDB_BAD_TXN, MDB_BAD_DBI].contains(
+        code)
+}
+
 extension MDB_val {
     init(_ bytes: UnsafeRawBufferPointer) {
         self.init(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
