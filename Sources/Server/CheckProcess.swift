@@ -7,7 +7,8 @@ import Storage
 /// A child that dies by a signal as memory faults and aborts send it, or that says nothing for `patience`, has found damage, whatever it has told
 /// before. One that anything else ends has found nothing.
 package struct CheckProcess: Sendable {
-    /// So long a check may say nothing; it does so for every MiB, which the slowest of disks reads in that time however it is scattered.
+    /// So long a check may say nothing; it speaks at every MiB, which the slowest of disks reads in that time, however
+    /// it is scattered.
     package static let patience = Duration.seconds(30)
     /// The hidden subcommand of this program that is the child.
     package static let subcommand = "check-base"
@@ -35,7 +36,7 @@ package struct CheckProcess: Sendable {
         let child = try self.spawnClosing(output: ends[1])
         var report = BaseReport()
         let reading = self.read(ends[0], into: &report)
-        if reading == .stoodStill { kill(child, SIGKILL) }
+        if reading != .ended { kill(child, SIGKILL) }  // It may wait for somebody to read what else it says.
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 {
             guard errno == EINTR else { throw self.failed("waitpid", errno) }

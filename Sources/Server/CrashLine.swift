@@ -13,6 +13,7 @@ enum CrashLine {
     /// Runs what may crash. One at a time.
     static func during<Result, Failure>(_ failure: NodeFailure, _ body: () throws(Failure) -> Result) throws(Failure) -> Result {
         self.line = strdup("hearsay: \(failure.description)\n")
+        _ = self.exitCode  // A handler must not be the first to ask for it.
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in
             // Only what may be called in a handler: the process is in no state for more.

@@ -114,6 +114,6 @@ extension CleanStop {
 }
 
 extension Store {
-    /// The digest of what the base holds, where that is everything; nil while the tables hold something.
-    package var drainedDigest: Digest? { self.isDrained && self.isFolded ? self.tree.root : nil }
+    /// The digest of what the base holds, where that is everything; nil while the tables hold something, or a bootstrap fills the base.
+    package var drainedDigest: Digest? { self.isDrained && self.isFolded && (self.control(.joining) ?? []).isEmpty ? self.tree.root : nil }
 }
