@@ -101,7 +101,8 @@ let package = Package(
         .testTarget(name: "MembershipTests", dependencies: ["Membership", "Digests", "Basics", "TestSupport"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Node", "Basics", "TestSupport"]),
         .testTarget(
-            name: "ServerTests", dependencies: ["Server", "Node", "Storage", "TestSupport", .product(name: "NIOCore", package: "swift-nio")]),
+            name: "ServerTests",
+            dependencies: ["Server", "Node", "Storage", "Basics", "TestSupport", .product(name: "NIOCore", package: "swift-nio")]),
         .testTarget(
             name: "BenchTests",
             dependencies: [

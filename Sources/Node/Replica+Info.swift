@@ -139,7 +139,7 @@ extension Replica {
 }
 
 /// A number of bytes for people, as Redis writes them: 1.50M.
-func humanBytes(_ bytes: UInt64) -> String {
+package func humanBytes(_ bytes: UInt64) -> String {
     let units = ["B", "K", "M", "G", "T"]
     var (value, unit) = (Double(bytes), 0)
     while value >= 1_024, unit < units.count - 1 {

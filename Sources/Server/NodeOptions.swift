@@ -11,6 +11,8 @@ package struct NodeOptions: Sendable {
     package var store = StoreConfiguration()
     package var replica = ReplicaConfiguration()
     package var dropsDamagedLog = false
+    /// A store that is damaged beyond single entries is put aside, and everything comes again from the other members.
+    package var rebuilds = false
     package var allowsInsecureListen = false
     /// Where other nodes connect; nil where none can.
     package var peerHost: String?
@@ -27,6 +29,7 @@ package struct NodeOptions: Sendable {
 
     /// Checks what belongs together.
     package func validate() throws(NodeFailure) {
+        try self.validateRebuild()
         if !Self.isLoopback(self.host), self.replica.password == nil, !self.allowsInsecureListen {
             throw NodeFailure(
                 .refused,
@@ -40,6 +43,20 @@ package struct NodeOptions: Sendable {
         }
         if self.peers.expected > 1, self.peers.seeds.isEmpty, self.peerHost == nil {
             throw NodeFailure(.usage, "--expect \(self.peers.expected) without --peer-listen or --seed: no other node can be met")
+        }
+    }
+
+    /// What a node needs that may lose what it has: somebody to get it from, and the name whose place it takes.
+    private func validateRebuild() throws(NodeFailure) {
+        guard self.rebuilds else { return }
+        let own = [self.peers.advertised, self.peerHost.flatMap { try? PeerAddress(host: $0, port: UInt16(clamping: self.peerPort)) }]
+        guard self.peers.seeds.contains(where: { !own.contains($0) }) else {
+            throw NodeFailure(
+                .usage, "--rebuild without another node's address in --seed: there is nobody to get the data from. Without members put back a backup")
+        }
+        guard self.peers.name != nil else {
+            throw NodeFailure(
+                .usage, "--rebuild without --name: it takes the name by which the members know this node, which HEARSAY MEMBERS on any of them tells")
         }
     }
 

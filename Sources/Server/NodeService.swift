@@ -1,4 +1,5 @@
 import Basics
+import Digests
 import Glibc
 import Logging
 import Membership
@@ -21,8 +22,7 @@ package struct NodeService: Service {
     package func run() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let fileLimit = ProcessMeters.raiseFileLimit()
-        let opened: OpenedNode
-        do { opened = try OpenedNode.open(self.options) } catch { throw NodeFailure(error) }
+        let opened = try OpenedNode.open(self.options)
         let loop = group.next()
         let started = try await loop.submit { try RunningNode(opened, self.options, loop, self.logger, fileLimit: fileLimit) }.get()
         let listener: any Channel
@@ -42,8 +42,10 @@ package struct NodeService: Service {
         self.logger.info("stopping")
         try await listener.close()
         try await peerListener?.close()
-        try await started.stop()
+        let digest = try await started.stop()
         try await group.shutdownGracefully()
+        // Nobody writes any more. Without the sign the next start takes longer, and that is all.
+        do throws(StoreError) { try opened.folder.leaveCleanStop(digest) } catch { self.logger.debug("no sign of this stop: \(error)") }
         self.logger.info("stopped")
     }
 
@@ -71,6 +73,7 @@ package struct NodeService: Service {
 
     private func logOpening(_ opened: OpenedNode) {
         let report = opened.report
+        self.logChecking(opened)
         if report.isNew, opened.identity.isFounded {
             self.logger.info("founded a new cluster", metadata: ["cluster": "\(opened.identity.cluster)", "replica": "\(opened.identity.replica)"])
         }
@@ -88,27 +91,22 @@ package struct NodeService: Service {
     }
 }
 
-/// What opening gave, on its way to the loop.
-private struct OpenedNode: @unchecked Sendable {  // The store goes to the loop's thread once, before anything else knows it.
-    let folder: StoreFolder
-    let disk: PosixDisk
-    let base: LMDBBase
-    let store: Store
-    let report: OpeningReport
-
-    let isMember: Bool
-
-    var identity: Identity { self.store.identity }
-
-    static func open(_ options: NodeOptions) throws(StoreError) -> OpenedNode {
-        let folder = try StoreFolder(path: options.folder)
-        let disk = PosixDisk(folder: folder.logFolder)
-        let base = try LMDBBase(folder: folder.baseFolder)
-        var generator = SystemRandomNumberGenerator()
-        let (store, report) = try Store.open(
-            disk: disk, base: base, configuration: options.store, dropsDamagedLog: options.dropsDamagedLog,
-            founds: !options.peers.awaitsOthers, using: &generator)
-        return OpenedNode(folder: folder, disk: disk, base: base, store: store, report: report, isMember: store.control(.members) != nil)
+extension NodeService {
+    private func logChecking(_ opened: OpenedNode) {
+        if let seconds = opened.checkSeconds {
+            let cause = self.options.rebuilds ? "as --rebuild asks" : "as the last stop was not an orderly one"
+            self.logger.info("checked the base, \(cause)", metadata: ["seconds": "\((seconds * 100).rounded() / 100)"])
+        }
+        if let aside = opened.aside {
+            self.logger.warning(
+                "damaged store put aside, joining again; what only this node had is there alone",
+                metadata: ["folder": "\(aside.folder)", "damage": "\(aside.damage)"])
+        } else if self.options.rebuilds, !opened.report.isNew {
+            self.logger.info("nothing to rebuild: the store is not damaged beyond single entries")
+        }
+        if opened.hasLostEntries {
+            self.logger.error("the base does not hold what it held at the last stop; compare with the other members, or with a backup")
+        }
     }
 }
 
@@ -201,13 +199,15 @@ private final class RunningNode: Sendable {
         }.get()
     }
 
-    func stop() async throws {
+    /// - Returns: the digest of what is in the base, where that is everything.
+    func stop() async throws -> Digest? {
         let promise = self.loop.makePromise(of: Void.self)
         self.loop.execute { self.core.value.stop(promise) }
         try await promise.futureResult.get()
         try await self.sync.shutDown()
         try await self.drain.shutDown()
         try await self.logReads.shutDown()
+        return try await self.loop.submit { self.core.value.replica.store.drainedDigest }.get()
     }
 }
 

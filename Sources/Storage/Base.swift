@@ -46,6 +46,11 @@ package struct BaseEntry {
     package func isIntact(under digestKey: DigestKey) -> Bool { self.isIntact && digestKey.token(of: self.key) == self.token }
 }
 
+extension BaseEntry {
+    /// The order of a base: by token, of equal tokens by key.
+    func isAhead(of other: BaseEntry) -> Bool { self.token != other.token ? self.token < other.token : self.key.precedes(other.key) }
+}
+
 /// A snapshot of a base, used by one thread. Views that it gives are valid until `renew` or `reset`.
 package protocol BaseReader: AnyObject {
     /// Takes the newest snapshot if none is held; one that is held stays.

@@ -101,6 +101,16 @@ extension Checkpoint {
     }
 }
 
+extension Checkpoint {
+    /// The format of what another version of the program has written; nil for this version's own, and for what is not what was written.
+    static func otherFormat(of bytes: UnsafeRawBufferPointer) -> UInt32? {
+        guard bytes.count >= Self.fixedByteCount, let start = bytes.baseAddress, start.integer(UInt64.self, at: 0) == Self.magic else { return nil }
+        let (version, end) = (start.integer(UInt32.self, at: 8), bytes.count - 8)
+        let isIntact = checksum(of: UnsafeRawBufferPointer(rebasing: bytes[..<end]), seed: 0) == start.integer(UInt64.self, at: end)
+        return isIntact && version != Self.formatVersion ? version : nil
+    }
+}
+
 extension [UInt8] {
     mutating func append(littleEndian value: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: value.littleEndian) { self.append(contentsOf: $0) }

@@ -3,10 +3,12 @@ import Glibc
 /// A folder of the real file system.
 package final class PosixDisk: Disk {
     private let folder: String
+    /// Files are opened for reading: what they hold can be looked at by those who may not write.
+    private let isForReading: Bool
 
     /// Opens a folder, which must exist.
-    package init(folder: String) {
-        self.folder = folder
+    package init(folder: String, isForReading: Bool = false) {
+        (self.folder, self.isForReading) = (folder, isForReading)
     }
 
     package func fileNames() throws(DiskError) -> [String] {
@@ -27,7 +29,7 @@ package final class PosixDisk: Disk {
     }
 
     package func open(_ name: String) throws(DiskError) -> any DiskFile {
-        try self.open(name, flags: O_RDWR | O_CLOEXEC, as: .open)
+        try self.open(name, flags: (self.isForReading ? O_RDONLY : O_RDWR) | O_CLOEXEC, as: .open)
     }
 
     private func open(_ name: String, flags: Int32, as operation: DiskError.Operation) throws(DiskError) -> PosixFile {

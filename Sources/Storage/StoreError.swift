@@ -1,3 +1,5 @@
+import Basics
+
 /// What can keep a store from opening, reading or writing. Each case says what was tried and what the system answered.
 package enum StoreError: Error, Equatable, Sendable {
     /// The system refused a file operation.
@@ -12,6 +14,8 @@ package enum StoreError: Error, Equatable, Sendable {
     case damagedLog(LogDamage)
     /// More entries are not what was written than a node deals with.
     case damagedBase(entries: Int)
+    /// The base has a row in a place where no lookup finds it.
+    case misplacedRow(token: UInt64)
     /// A record, checkpoint or header does not read as what was written.
     case damagedCheckpoint(reason: String)
     /// Another process has the folder open.
@@ -26,7 +30,8 @@ extension StoreError: CustomStringConvertible {
         case .baseFull(let operation): "LMDB \(operation): no space left on the device"
         case .foreign(let reason): reason
         case .damagedLog(let damage): damage.description
-        case .damagedBase(let entries): "more than \(entries) entries are damaged; an empty data folder gets everything from the other members"
+        case .damagedBase(let entries): "more than \(entries) entries are damaged"
+        case .misplacedRow(let token): "the base has a row that is out of order or not under its key's token, at token \(hexadecimal(token))"
         case .damagedCheckpoint(let reason): "checkpoint in LMDB is damaged: \(reason)"
         case .inUse(let folder): "data folder \(folder) is in use by another process"
         }
@@ -34,12 +39,21 @@ extension StoreError: CustomStringConvertible {
 }
 
 extension StoreError {
+    /// True where the store is not what was written, and no other version's or program's.
+    package var isDamage: Bool {
+        switch self {
+        case .damagedLog, .damagedBase, .misplacedRow, .damagedCheckpoint: true
+        case .base(_, let code): isBaseDamage(code)
+        case .disk, .baseFull, .foreign, .inUse: false
+        }
+    }
+
     /// True where the cause is a full disk: writes are refused, reads go on, and the next attempt may succeed.
     package var isDiskFull: Bool {
         switch self {
         case .disk(let error): error.isFull
         case .baseFull: true
-        case .base, .foreign, .damagedLog, .damagedBase, .damagedCheckpoint, .inUse: false
+        case .base, .foreign, .damagedLog, .damagedBase, .misplacedRow, .damagedCheckpoint, .inUse: false
         }
     }
 }

@@ -10,8 +10,8 @@ package final class StoreFolder: Sendable {
     package let path: String
     private let lock: Int32
 
-    private static let formatLine = "hearsay store 1\n"
-    private static let formatName = "FORMAT"
+    static let formatLine = "hearsay store 1\n"
+    static let formatName = "FORMAT"
 
     package var baseFolder: String { self.path + "/base" }
     package var logFolder: String { self.path + "/log" }

@@ -8,6 +8,8 @@ package struct OpeningReport: Equatable, Sendable {
     package var isNew = false
     package var entries: UInt64 = 0
     package var damagedEntries = 0
+    /// Of the entries in the base, before the log's.
+    package var digest = Digest.empty
     package var replayedRecords = 0
     package var tornBytes = 0
     /// Set where a damaged log was put aside: the store came back under a new replica id.
@@ -54,7 +56,7 @@ extension Store {
 
         let reader = try base.makeReader()
         let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey, replay.checkpoint.floors)
-        (report.entries, report.damagedEntries) = (scan.tree.root.entries, scan.rotten.count)
+        (report.entries, report.damagedEntries, report.digest) = (scan.tree.root.entries, scan.rotten.count, scan.tree.root)
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
         let recovered = RecoveredStore(
             checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, drainedSeen: drainedSeen,
@@ -215,8 +217,11 @@ struct BaseScan {
         self.tree = DigestTree(leafBits: DigestTree.leafBits(forEntries: try base.statistics().entries))
         try reader.open()
         var next = try reader.seek(Token(rawValue: 0))
+        var last: BaseEntry?
         while let entry = next {
+            guard last.map({ $0.isAhead(of: entry) }) ?? true else { throw .misplacedRow(token: entry.token.rawValue) }
             try self.count(entry, key, floors)
+            last = entry
             next = try reader.advance()
         }
         reader.reset()
@@ -224,6 +229,8 @@ struct BaseScan {
 
     private mutating func count(_ entry: BaseEntry, _ key: DigestKey, _ floors: Floors) throws(StoreError) {
         guard let record = entry.record, entry.isIntact(under: key) else {
+            // Of a token that has rotted nothing tells which key is lost: lookups of it would find nothing, and say so.
+            guard entry.isIntact || key.token(of: entry.key) == entry.token else { throw .misplacedRow(token: entry.token.rawValue) }
             guard self.rotten.count < Store.maximumRotten else { throw .damagedBase(entries: self.rotten.count) }
             return self.rotten.append((entry.token, Array(entry.key)))
         }

@@ -16,6 +16,10 @@ struct NodeCommand: AsyncParsableCommand {
 
             Exit codes: 64 unusable options, 69 the address cannot be listened on, 73 the data folder cannot be made, 74 reading or \
             writing failed, 75 another process uses the folder, 78 refused: an insecure address, or a store that this program must not open.
+
+            After any end but an orderly one the data is checked first, in a process of its own. Where it is damaged beyond single entries, which \
+            the other members mend, the node does not start: `hearsay verify FOLDER` tells what is damaged, and --rebuild puts it aside, \
+            inside the folder, and joins again as an empty node would. On an intact store --rebuild changes nothing.
             """)
 
     @Option(help: ArgumentHelp("The folder for the data; made if it is missing.", valueName: "folder"))
@@ -93,6 +97,9 @@ struct NodeCommand: AsyncParsableCommand {
     @Flag(help: "Put a damaged log aside and go on with what can be read, under a new replica id.")
     var dropDamagedLog = false
 
+    @Flag(help: "Put a store aside that is damaged beyond single entries, and get everything again from the members. Needs --seed and --name.")
+    var rebuild = false
+
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical. (default: info)", valueName: "level"))
     var logLevel: String?
 
@@ -127,7 +134,7 @@ struct NodeCommand: AsyncParsableCommand {
             ("table-bytes", self.tableBytes), ("log-cap", self.logCap), ("name", self.name), ("peer-listen", self.peerListen),
             ("seed", self.seed.isEmpty ? nil : self.seed.joined(separator: ",")), ("expect", self.expect), ("advertise", self.advertise),
             ("gossip-interval", self.gossipInterval), ("fanout", self.fanout), ("bootstrap-rate", self.bootstrapRate),
-            ("drop-damaged-log", self.dropDamagedLog ? "true" : nil),
+            ("drop-damaged-log", self.dropDamagedLog ? "true" : nil), ("rebuild", self.rebuild ? "true" : nil),
             ("log-level", self.logLevel),
         ]
         return try NodeSettings(options: values, file: self.config)

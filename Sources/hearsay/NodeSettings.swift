@@ -68,6 +68,7 @@ struct NodeSettings {
         }
         options.allowsInsecureListen = try self.isSet("insecure-listen")
         options.dropsDamagedLog = try self.isSet("drop-damaged-log")
+        options.rebuilds = try self.isSet("rebuild")
         try self.readStore(&options.store)
         try self.readReplica(&options.replica)
         try self.readPeers(&options.peers)

@@ -149,7 +149,7 @@ extension ProcessTests {
 }
 
 /// Checks that a refusal is a single line on standard error which holds all of `words`.
-private func expectOneLine(_ refused: FinishedProcess, naming words: String..., sourceLocation: SourceLocation = #_sourceLocation) {
+func expectOneLine(_ refused: FinishedProcess, naming words: String..., sourceLocation: SourceLocation = #_sourceLocation) {
     let lines = refused.errors.split(separator: "\n")
     #expect(lines.count == 1, "\(refused.errors)", sourceLocation: sourceLocation)
     for word in words {

@@ -105,8 +105,13 @@ enum BaseCheck {
         let identity = Identity(cluster: LoneNode.cluster, digestKey: LoneNode.digestKey, replica: ReplicaID(high: 0, low: 7))
         contents.checkpoint = Checkpoint(identity: identity)
         var generator = SplitMix64(seed: 4)
-        let (store, report) = try Store.open(
-            disk: SimulatedDisk(), base: MemoryBase(contents), configuration: StoreConfiguration(), using: &generator)
+        let opening = Result {
+            try Store.open(disk: SimulatedDisk(), base: MemoryBase(contents), configuration: StoreConfiguration(), using: &generator)
+        }
+        if case .failure(StoreError.misplacedRow(let token)) = opening {
+            return try self.checkMisplaced(Token(rawValue: token), among: contents.entries)
+        }
+        let (store, report) = try opening.get()
         var damaged = 0
         for entry in contents.entries { damaged += try self.checkLookup(entry, in: store) ? 0 : 1 }
         try require(report.damagedEntries == damaged, "\(report) for \(items), of which \(damaged) are damaged")
@@ -114,6 +119,17 @@ enum BaseCheck {
             throw FuzzFailure(description: "the digest cannot be had")
         }
         try require(recount.mismatch == nil && recount.damaged == 0, "\(recount), \(damaged) damaged: \(items)")
+    }
+
+    /// A start is refused for a row whose token is not its key's, and whose checksum does not say that the token is right.
+    private static func checkMisplaced(_ token: Token, among entries: [MemoryBase.Entry]) throws {
+        let isMisplaced = entries.contains { entry in
+            let own = entry.key.withUnsafeBytes { LoneNode.digestKey.token(of: $0) }
+            let row = withUnsafeBytes(of: token.rawValue.bigEndian) { Array($0) } + entry.key
+            let isIntact = row.withUnsafeBytes { row in entry.value.withUnsafeBytes { BaseEntry(row, $0).isIntact } }
+            return entry.token == token && own != token && !isIntact
+        }
+        try require(isMisplaced, "refused for a row at \(token) of \(entries)")
     }
 
     /// An entry is served with its checksum and under its token, or not at all.

@@ -267,6 +267,26 @@ import Versioning
         #expect(try store.recount(from: Token(rawValue: 0), budget: .max) == Store.Recount(next: nil, entries: 3, damaged: 0, mismatch: nil))
     }
 
+    @Test func `a base with a row that no lookup would find, or that hides others, is not opened`() throws {
+        var world = try self.makeWorld { $0.tableEntries = 2 }
+        for key in UInt8(0)..<4 { try world.put([key], [key]) }
+        try world.settle()
+        let intact = world.base.contents
+        var generator = SplitMix64(seed: 10)
+        func open(_ contents: MemoryBase.Contents) throws {
+            _ = try Store.open(disk: SimulatedDisk(), base: MemoryBase(contents), configuration: StoreConfiguration(), using: &generator)
+        }
+        try open(intact)
+        var contents = intact
+        let (row, other) = (contents.entries[1], contents.entries[2])
+        // One further than its own: the rows are in order still.
+        let token = Token(rawValue: row.token.rawValue + 1)
+        contents.entries[1] = MemoryBase.Entry(token: token, key: row.key, value: row.value)
+        #expect(throws: StoreError.misplacedRow(token: token.rawValue)) { try open(contents) }
+        (contents.entries[1], contents.entries[2]) = (other, row)
+        #expect(throws: StoreError.misplacedRow(token: row.token.rawValue)) { try open(contents) }
+    }
+
     /// The checksum covers the key by its token alone.
     @Test func `an entry of the base whose key has rotted is shown by no walk, and its key is not said to be absent (I17)`() throws {
         var generator = SplitMix64(seed: 10)

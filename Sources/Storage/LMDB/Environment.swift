@@ -19,6 +19,11 @@ final class Environment: @unchecked Sendable {  // LMDB allows an environment's 
     /// Opens or creates a file, and beside it one whose name ends in -lock.
     convenience init(file: String) throws(StoreError) { try self.init(path: file, flags: MDB_NOSUBDIR, name: file) }
 
+    /// Opens data.mdb of a folder that nobody writes to, and leaves every byte as it is: no lock file is made or taken.
+    convenience init(reading folder: String) throws(StoreError) {
+        try self.init(path: folder, flags: MDB_RDONLY | MDB_NOLOCK, name: "\(folder)/data.mdb")
+    }
+
     private init(path: String, flags: Int32, name: String) throws(StoreError) {
         var created: OpaquePointer?
         try require(mdb_env_create(&created), "create")
@@ -81,6 +86,12 @@ private func require(_ code: Int32, _ operation: String) throws(StoreError) {
 
 /// LMDB's text for one of its codes or an `errno`.
 func describeBaseCode(_ code: Int32) -> String { String(cString: mdb_strerror(code)) }
+
+/// True where LMDB says that the file is not what it wrote; its other codes, and those of the system, are about the machine or its limits.
+func isBaseDamage(_ code: Int32) -> Bool {
+    [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_PANIC, MDB_CURSOR_FULL, MDB_PAGE_FULL, MDB_BAD_VALSIZE, MDB_BAD_TXN, MDB_BAD_DBI].contains(
+        code)
+}
 
 extension MDB_val {
     init(_ bytes: UnsafeRawBufferPointer) {

@@ -9,13 +9,14 @@ import Versioning
 ///     tombstones  replica id 16 B ‖ sequence 8 B, big endian → token ‖ key
 ///     meta        "checkpoint"                       → Checkpoint
 ///                 "control-" ‖ name of a control key → its value
+///                 "checksum-" ‖ the same name → XXH3-64 of the value, which stores of older programs do not have
 package final class LMDBBase: Base {
     private let environment: Environment
     fileprivate let entries: MDB_dbi
     fileprivate let tombstones: MDB_dbi
     fileprivate let meta: MDB_dbi
 
-    fileprivate static let checkpointKey = Array("checkpoint".utf8)
+    static let checkpointKey = Array("checkpoint".utf8)
 
     static let entriesName = "entries"
     private static let fileName = "data.mdb"
@@ -71,25 +72,49 @@ package final class LMDBBase: Base {
 
     package func readCheckpoint() throws(StoreError) -> Checkpoint? {
         let transaction = try WriteTransaction(self.environment)
-        guard let bytes = try Self.checkpointKey.span.bytes.withUnsafeBytes({ key throws(StoreError) in try transaction.get(key, from: self.meta) })
-        else {
+        return try Self.checkpoint { key throws(StoreError) in
+            try transaction.get(key, from: self.meta)
+        } isEmpty: { () throws(StoreError) in
+            try transaction.entryCount(of: self.entries) == 0
+        }
+    }
+
+    /// Reads a checkpoint from the items of `meta`.
+    ///
+    /// - Returns: nil where there is none yet.
+    static func checkpoint(
+        from get: (UnsafeRawBufferPointer) throws(StoreError) -> UnsafeRawBufferPointer?, isEmpty: () throws(StoreError) -> Bool
+    ) throws(StoreError) -> Checkpoint? {
+        guard let bytes = try Self.checkpointKey.span.bytes.withUnsafeBytes({ key throws(StoreError) in try get(key) }) else {
             // An environment with entries and no checkpoint was written by something else.
-            guard try transaction.entryCount(of: self.entries) == 0 else {
-                throw .foreign(reason: "the LMDB file in the data folder has no Hearsay checkpoint")
-            }
+            guard try isEmpty() else { throw .foreign(reason: "the LMDB file in the data folder has no Hearsay checkpoint") }
             return nil
         }
         var checkpoint = try Checkpoint(decoding: bytes)
         for key in ControlKey.allCases {
-            checkpoint.control[key] = try Self.name(of: key).span.bytes.withUnsafeBytes { name throws(StoreError) in
-                try transaction.get(name, from: self.meta).flatMap { $0.isEmpty ? nil : Array($0) }
-            }
+            let value = try Self.name(of: key).span.bytes.withUnsafeBytes { name throws(StoreError) in try get(name) }
+            let sum = try Self.checksumName(of: key).span.bytes.withUnsafeBytes { name throws(StoreError) in try get(name) }
+            let isIntact = sum.map { $0.elementsEqual(Self.controlChecksum(of: value, key)) } ?? true
+            guard isIntact else { throw .damagedCheckpoint(reason: "checksum of what it says of \(key)") }
+            checkpoint.control[key] = value.flatMap { $0.isEmpty ? nil : Array($0) }
         }
         return checkpoint
     }
 
     /// Under what a control value lies in `meta`.
     fileprivate static func name(of key: ControlKey) -> [UInt8] { Array("control-\(key)".utf8) }
+    private static func checksumName(of key: ControlKey) -> [UInt8] { Array("checksum-\(key)".utf8) }
+
+    private static func controlChecksum(of value: UnsafeRawBufferPointer?, _ key: ControlKey) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(littleEndian: checksum(of: value ?? UnsafeRawBufferPointer(start: nil, count: 0), seed: UInt64(key.rawValue)))
+        return bytes
+    }
+
+    /// What a control value takes in `meta`: a roster or a mark that has rotted would be believed otherwise, and told to all members.
+    fileprivate static func items(of key: ControlKey, _ value: [UInt8]) -> [(name: [UInt8], value: [UInt8])] {
+        [(self.name(of: key), value), (self.checksumName(of: key), value.withUnsafeBytes { self.controlChecksum(of: $0, key) })]
+    }
 
     package func statistics() throws(StoreError) -> BaseStatistics {
         let transaction = try self.environment.readOnly()
@@ -265,29 +290,27 @@ private final class LMDBWriter: BaseWriter {
     func commit(_ control: [ControlKey: [UInt8]]) throws(StoreError) {
         for key in ControlKey.allCases {
             guard let bytes = control[key] else { continue }
-            try LMDBBase.name(of: key).span.bytes.withUnsafeBytes { name throws(StoreError) in
-                try bytes.span.bytes.withUnsafeBytes { value throws(StoreError) in try self.transaction!.put(name, value, in: self.base.meta) }
-            }
+            for item in LMDBBase.items(of: key, bytes) { try self.putMeta(item.name, item.value) }
         }
         try self.commit(nil as Checkpoint?)
     }
 
+    private func putMeta(_ name: [UInt8], _ value: [UInt8]) throws(StoreError) {
+        try name.span.bytes.withUnsafeBytes { name throws(StoreError) in
+            try value.span.bytes.withUnsafeBytes { value throws(StoreError) in try self.transaction!.put(name, value, in: self.base.meta) }
+        }
+    }
+
     func commit(_ checkpoint: Checkpoint?) throws(StoreError) {
         self.cursor = nil  // LMDB asks for cursors to go before their transaction.
-        guard let transaction = self.transaction.take() else { preconditionFailure("commit without a transaction") }
+        precondition(self.transaction != nil, "commit without a transaction")
         if let checkpoint {
-            let bytes = checkpoint.encode()
-            try LMDBBase.checkpointKey.span.bytes.withUnsafeBytes { key throws(StoreError) in
-                try bytes.span.bytes.withUnsafeBytes { value throws(StoreError) in try transaction.put(key, value, in: self.base.meta) }
-            }
+            try self.putMeta(LMDBBase.checkpointKey, checkpoint.encode())
             for key in ControlKey.allCases {
-                let bytes = checkpoint.control[key] ?? []
-                try LMDBBase.name(of: key).span.bytes.withUnsafeBytes { name throws(StoreError) in
-                    try bytes.span.bytes.withUnsafeBytes { value throws(StoreError) in try transaction.put(name, value, in: self.base.meta) }
-                }
+                for item in LMDBBase.items(of: key, checkpoint.control[key] ?? []) { try self.putMeta(item.name, item.value) }
             }
         }
-        try transaction.commit()
+        try self.transaction.take()!.commit()
     }
 
     func abort() {
@@ -297,8 +320,10 @@ private final class LMDBWriter: BaseWriter {
 }
 
 /// Room for a dot as a key of the `tombstones` database.
-private struct DotKey: ~Copyable {
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: ReplicaID.byteCount + 8, alignment: 8)
+struct DotKey: ~Copyable {
+    static let byteCount = ReplicaID.byteCount + 8
+
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.byteCount, alignment: 8)
 
     deinit { self.buffer.deallocate() }
 

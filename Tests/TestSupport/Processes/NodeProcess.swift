@@ -52,9 +52,9 @@ package final class NodeProcess {
         return try self.child.waitForEnd()
     }
 
-    /// Starts it again on the same data, after it has ended.
-    package func restart() throws {
-        (self.child, self.port) = try Self.start(self.arguments, self.environment)
+    /// Starts it again on the same data, after it has ended; this once with more flags.
+    package func restart(adding flags: [String] = []) throws {
+        (self.child, self.port) = try Self.start(self.arguments + flags, self.environment)
         self.peerPort = portWhenReady(inLog: self.child.errorText, of: "peers")
     }
 

@@ -78,9 +78,9 @@ package final class TestCluster {
         _ = try self.nodes[index].terminate()
     }
 
-    package func restart(_ index: Int) throws {
+    package func restart(_ index: Int, adding flags: [String] = []) throws {
         self.clients[index] = nil
-        try self.nodes[index].restart()
+        try self.nodes[index].restart(adding: flags)
         for row in self.doors { row[index].lead(to: self.nodes[index].peerPort) }
     }
 
