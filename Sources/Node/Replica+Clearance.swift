@@ -38,13 +38,11 @@ extension Replica {
     private static let sweepEntries = 256
 
     /// When `tendSweep` has something to do although nothing happens; nil where never.
-    var sweepDeadline: Instant? {
-        guard self.mayHoldTombstones else { return nil }
-        return self.sweeping.nextAt
-    }
+    var sweepDeadline: Instant? { self.mayHoldTombstones ? self.sweeping.nextAt : nil }
 
+    // Asked for in every tick.
     private var mayHoldTombstones: Bool {
-        self.store.isFounded && !self.isJoining && (self.store.tombstones > 0 || self.sweeping.adopts != nil) && self.exclusion == nil
+        (self.sweeping.adopts != nil || self.store.tombstones > 0) && self.store.isFounded && !self.isJoining
     }
 
     /// Drops a few tombstones, if it is time and there are any that may go.
@@ -53,8 +51,11 @@ extension Replica {
         try self.store.tendSweep()
         // Before anything that is read from the store without what was dropped: an older copy of one of the members must not take that for all there is.
         if self.store.clearanceRevision != revision { for link in self.peers?.links ?? [] where link.isReady { self.sendClearance(on: link) } }
-        guard self.mayHoldTombstones else { return }
-        guard moment.now >= self.sweeping.nextAt else { return }
+        guard moment.now >= self.sweeping.nextAt, self.mayHoldTombstones else { return }
+        guard self.exclusion == nil else {
+            self.sweeping.nextAt = moment.now + Self.longestInterval
+            return
+        }
         if let floors = self.sweeping.adopts {
             let limit = Store.SweepLimit(floors: floors, isAdoption: true)
             let progress = try self.store.sweep(limit, budget: Self.sweepEntries)
@@ -86,7 +87,8 @@ extension Replica {
     private static let stepInterval = Duration.milliseconds(5)
 
     /// A short window is looked at often.
-    private static func sweepInterval(window: Duration) -> Duration { max(.seconds(1), min(window / 60, .seconds(60))) }
+    private static func sweepInterval(window: Duration) -> Duration { max(.seconds(1), min(window / 60, Self.longestInterval)) }
+    private static let longestInterval = Duration.seconds(60)
 
     // MARK: Confirmation
 
