@@ -299,9 +299,13 @@ package final class Store {
         return self.oldestPut.map { now >= $0 + self.configuration.tableAge } ?? true
     }
 
-    /// Dropped tombstones leave the base with the next table, or by themselves where there is none for long.
+    /// Dropped tombstones lie in the base that can leave it: nothing but a bootstrap writes to that of a joiner.
+    private var hasDrops: Bool { self.undrainedDrops > 0 && !self.isLoading && !self.isJoining }
+
+    /// They leave with the next table, by themselves where there is none for long, and before a stop.
     private func hasDropsToDrain(at now: Instant) -> Bool {
-        guard self.undrainedDrops > 0, !self.isLoading, !self.isStopping else { return false }
+        guard self.hasDrops else { return false }
+        if self.isStopping { return true }
         if self.dropsWaitSince == nil { self.dropsWaitSince = now }
         return now >= self.dropsWaitSince! + self.configuration.tableAge
     }
@@ -427,7 +431,7 @@ package final class Store {
     /// Up to where the frozen table covers the log; nil where there is none.
     package var frozenPosition: LogPosition? { self.frozen?.checkpoint.position }
 
-    package var isDrained: Bool { self.live.count == 0 && self.frozen == nil }
+    package var isDrained: Bool { self.live.count == 0 && self.frozen == nil && !self.hasDrops }
 }
 
 /// A table that takes no more writes, and the checkpoint for the moment it was frozen.
