@@ -121,6 +121,8 @@ struct Exchange {
     var progress = SessionProgress()
     /// What the other side has found to differ.
     var theirTally: Tally?
+    /// What the other side had seen, by its root; nil where it has lost something.
+    var theirSeen: Seen?
     /// Both sides have told their roots.
     var isComplete = false
     var hasEqualRoots = false

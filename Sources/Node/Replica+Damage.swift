@@ -15,25 +15,37 @@ extension Replica {
     struct DamageWatch {
         var found = 0
         var equal: Set<ReplicaID> = []
+        /// Those with which a session has compared everything since, whatever the roots are: one side may have dropped what the other holds.
+        var compared: Set<ReplicaID> = []
     }
 
-    /// A round has compared roots with a member that is complete.
+    /// What shows that a member has nothing that is missing here.
+    enum Proof {
+        case equalRoots
+        /// A session in full.
+        case session
+    }
+
+    /// A round has compared roots with a member that is complete, or a session everything.
     ///
     /// - Parameters:
     ///   - seen: what the member has seen; nil where it does not say.
     ///   - isWhole: the member has lost nothing.
-    func comparedRoots(equal: Bool, with peer: ReplicaID, seen: Seen?, isWhole: Bool) {
+    ///   - proof: nil where roots differ.
+    func compared(_ proof: Proof?, with peer: ReplicaID, seen: Seen?, isWhole: Bool) {
         guard self.store.hasDamage, !self.store.hasRotten else { return }
         let missing = seen?.missing(of: self.store.seen, limit: GapWatch.maximumGaps)
         let (hasSeenAll, isNowhere) = (missing?.isEmpty ?? false, missing.map { self.store.logIndex.blocks(holding: $0) == nil } ?? false)
         let found = self.store.counters.damagedEntries
         if self.damageWatch.found != found { self.damageWatch = DamageWatch(found: found) }
-        guard equal, hasSeenAll || isNowhere else {
+        guard let proof, hasSeenAll || isNowhere else {
             self.damageWatch.equal.remove(peer)
             return
         }
-        self.damageWatch.equal.insert(peer)
-        let isEverywhere = self.peers!.table.members.allSatisfy { self.damageWatch.equal.contains($0.replica) }
+        if proof == .session { self.damageWatch.compared.insert(peer) } else { self.damageWatch.equal.insert(peer) }
+        let isEverywhere = self.peers!.table.members.allSatisfy {
+            self.damageWatch.equal.contains($0.replica) || self.damageWatch.compared.contains($0.replica)
+        }
         let isBack = isWhole && hasSeenAll
         guard isBack || isEverywhere else { return }
         self.store.clearDamage()

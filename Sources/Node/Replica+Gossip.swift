@@ -247,7 +247,8 @@ extension Replica {
         self.note(equal: equal, announced: announced, isHolding: summary.isHolding, of: peer, at: now)
         if let announced, summary.isComplete, summary.membersHash == self.membersHash { self.confirmed(by: peer, announced, at: now) }
         if let equal, summary.isComplete {
-            self.comparedRoots(equal: equal, with: peer, seen: summary.seen ?? (sameSeen ? self.store.seen : nil), isWhole: !summary.hasDamage)
+            self.compared(
+                equal ? .equalRoots : nil, with: peer, seen: summary.seen ?? (sameSeen ? self.store.seen : nil), isWhole: !summary.hasDamage)
         }
         guard let theirs, equal != true else { return }
         try self.mend(equal: equal, theirs: theirs, summary, on: link, at: now)

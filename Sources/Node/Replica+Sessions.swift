@@ -138,6 +138,7 @@ extension Replica {
     private func compare(_ root: SessionRoot, of link: PeerLink, at now: Instant) {
         link.exchange!.isComplete = true
         link.exchange!.theirTally = root.tally
+        link.exchange!.theirSeen = root.seen
         guard self.store.isFolded else { return }
         let isEqual = root.digest == self.store.foldedDigest
         link.exchange!.hasEqualRoots = isEqual
@@ -168,10 +169,14 @@ extension Replica {
         self.peers!.rounds.noticedChange(at: now)
         exchange.request?.end(SessionOutcome(exchange: exchange, tally: tally, fault: fault, took: now.since(exchange.began)), at: now)
         // What short sums overlooked is found by full ones, unless writes that came meanwhile explain the difference.
-        if isRepair, exchange.isComplete, !exchange.hasEqualRoots, exchange.session.role == .opener, exchange.session.width == .short,
-            tally.entries == 0
-        {
+        // After damage they are to show that nothing is missing here, where roots cannot: one side may have dropped tombstones that the other holds.
+        let isDoubtful = exchange.session.role == .opener && tally.entries == 0 || self.store.hasDamage
+        if isRepair, exchange.isComplete, !exchange.hasEqualRoots, exchange.session.width == .short, isDoubtful {
             self.openExchange(.repair, width: .full, on: link, at: now)
+        } else if isRepair, exchange.isComplete, exchange.session.width == .full, !exchange.hasSkipped,
+            exchange.damage == self.store.counters.damagedEntries
+        {
+            self.compared(.session, with: peer, seen: exchange.theirSeen, isWhole: exchange.theirSeen != nil)
         }
     }
 
