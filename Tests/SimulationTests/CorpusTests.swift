@@ -8,6 +8,8 @@ import Testing
         ("seen-with-data: a session's accepter said what it had seen when its turn came, not when the session began", "--seed 3538"),
         ("convergence: at interval a session takes as long as the syncs that its messages wait for", "--seed 1517"),
         ("acknowledged-kept: a sync on a slow disk, held up by a pause, is not the node's to hurry", "--seed 13790"),
+        ("convergence: damage stays open where dropped tombstones keep roots apart, and floors where damage is open", "--seed 10131"),
+        ("liveness: what a member that came back late holds is waited for no longer than from the start", "--seed 14602"),
     ]
 
     @Test(arguments: Self.found.indices) func `what once showed a fault shows none`(index: Int) throws {
