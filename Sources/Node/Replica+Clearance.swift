@@ -47,10 +47,10 @@ extension Replica {
 
     /// Drops a few tombstones, if it is time and there are any that may go.
     func tendSweep(at moment: Moment) throws(StoreError) {
-        let revision = self.store.clearanceRevision
+        let revision = self.store.floorsRevision
         try self.store.tendSweep()
         // Before anything that is read from the store without what was dropped: an older copy of one of the members must not take that for all there is.
-        if self.store.clearanceRevision != revision { for link in self.peers?.links ?? [] where link.isReady { self.sendClearance(on: link) } }
+        if self.store.floorsRevision != revision { for link in self.peers?.links ?? [] where link.isReady { self.sendClearance(on: link) } }
         guard moment.now >= self.sweeping.nextAt, self.mayHoldTombstones else { return }
         guard self.exclusion == nil else {
             self.sweeping.nextAt = moment.now + Self.longestInterval
@@ -159,10 +159,10 @@ extension Replica {
 
     /// A hash of floors and settled replicas. Kept until they change.
     var clearanceHash: UInt64 {
-        let clearance = self.store.clearance
-        if let hashed = self.clearanceHashed, hashed.of == clearance { return hashed.hash }
-        let hash = clearance.encoded.withUnsafeBytes { checksum(of: $0, seed: 0) }
-        self.clearanceHashed = (clearance, hash)
+        let revision = self.store.clearanceRevision
+        if let hashed = self.clearanceHashed, hashed.revision == revision { return hashed.hash }
+        let hash = self.store.clearance.encoded.withUnsafeBytes { checksum(of: $0, seed: 0) }
+        self.clearanceHashed = (revision, hash)
         return hash
     }
 

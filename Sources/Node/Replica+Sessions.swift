@@ -27,7 +27,7 @@ extension Replica {
 
     private func begin(_ exchange: Exchange, on link: PeerLink) {
         link.exchange = exchange
-        link.exchange!.clearance = self.store.clearanceRevision
+        link.exchange!.clearance = self.store.floorsRevision
         link.exchange!.damage = self.store.counters.damagedEntries
         self.digestJobs += 1
     }
@@ -122,7 +122,7 @@ extension Replica {
     private func merge(_ bytes: [UInt8], of link: PeerLink, at moment: Moment) throws(StoreError) {
         var progress = link.exchange!.progress
         let known = self.store.seen
-        let revives = link.exchange!.clearance == self.store.clearanceRevision && link.exchange!.damage == self.store.counters.damagedEntries
+        let revives = link.exchange!.clearance == self.store.floorsRevision && link.exchange!.damage == self.store.counters.damagedEntries
         let receipt = try bytes.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
             try self.forEachReceived(bytes, .session(revives: revives), on: link) { frame, record, token throws(StoreError) in
                 progress.entriesIn += 1

@@ -38,7 +38,7 @@ package final class Replica {
     var damageWatch = DamageWatch()
     var sweeping: Sweeping
     /// What rounds show of floors, and of which.
-    var clearanceHashed: (of: Clearance, hash: UInt64)?
+    var clearanceHashed: (revision: UInt64, hash: UInt64)?
     /// When this tick began, by both clocks.
     private(set) var lastMoment: Moment
     var lastTick: Instant { self.lastMoment.now }
@@ -367,35 +367,4 @@ package final class Replica {
 
     /// Entries that a slice of work visits: well below a millisecond.
     static let sliceEntries = 1_000
-}
-
-/// Shares the time between drains and digest work, which has to wait while a drain runs: after each drain, waiting jobs get a turn
-/// before the next table is frozen.
-struct DigestTurn {
-    /// How long the next freeze is held back at most.
-    private static let longest = Duration.milliseconds(200)
-    private var began: Instant?
-
-    mutating func isOn(jobs: Int, isDraining: Bool, at now: Instant) -> Bool {
-        guard jobs > 0, !isDraining else {
-            self.began = nil
-            return false
-        }
-        if self.began == nil { self.began = now }
-        return now.since(self.began!) < Self.longest
-    }
-}
-
-/// Events since the start, for INFO.
-package struct ReplicaStatistics: Sendable {
-    var connections = 0
-    var commands = 0
-    var errors = 0
-    var hitsInTable = 0
-    var hitsInFrozenTable = 0
-    var hitsInBase = 0
-    var misses = 0
-    /// Commands whose outcome depended on a condition that was judged on this node alone.
-    var localConditions = 0
-    var refusedConditions = 0
 }

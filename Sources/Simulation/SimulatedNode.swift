@@ -61,7 +61,7 @@ final class SimulatedNode {
     var slowUntil = Instant(nanoseconds: 0)
     var isSyncPlanned = false
     /// The floors that the world knows of it.
-    var clearanceRevision: UInt64 = 0
+    var floorsRevision: UInt64 = 0
     /// When the last sync was asked for.
     var syncPlannedAt = Instant(nanoseconds: 0)
     /// How long it stays down when its disk fails.

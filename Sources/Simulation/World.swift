@@ -226,8 +226,8 @@ package final class World {
         self.serve(node, replica)
         self.planWake(node, replica)
         if replica.store.identity.replica != id { self.counts[.renewals] += 1 }
-        if node.clearanceRevision != replica.store.clearanceRevision {
-            node.clearanceRevision = replica.store.clearanceRevision
+        if node.floorsRevision != replica.store.floorsRevision {
+            node.floorsRevision = replica.store.floorsRevision
             self.floors.join(replica.store.floors)
         }
         if wasJoining, !replica.isJoining {

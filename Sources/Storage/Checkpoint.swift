@@ -48,7 +48,7 @@ package struct Checkpoint: Equatable, Sendable {
 extension Checkpoint {
     /// Up to where tombstones were dropped.
     var floors: Floors {
-        self.control[.clearance].flatMap { bytes in bytes.span.bytes.withUnsafeBytes { try? Clearance(decoding: $0) } }?.floors ?? Floors()
+        self.control[.clearance].flatMap(Clearance.init(controlValue:))?.floors ?? Floors()
     }
 
     /// The format of the bytes, and with them of the LMDB databases beside them.

@@ -1,4 +1,5 @@
 import Basics
+import Versioning
 
 /// A piece of a node's durable state besides its entries.
 package enum ControlKey: UInt8, CaseIterable, Sendable {
@@ -61,6 +62,14 @@ struct ReplicaChange: Equatable {
                 new: ReplicaID(high: start.integer(at: 0), low: start.integer(at: 8)),
                 old: ReplicaID(high: start.integer(at: 16), low: start.integer(at: 24)))
         }
+    }
+}
+
+extension Clearance {
+    /// Nil where the bytes are none.
+    init?(controlValue bytes: [UInt8]) {
+        guard let clearance = bytes.span.bytes.withUnsafeBytes({ try? Clearance(decoding: $0) }) else { return nil }
+        self = clearance
     }
 }
 

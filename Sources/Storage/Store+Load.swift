@@ -44,7 +44,7 @@ extension Store {
         self.load = .none
         if job.clears { (self.tree, self.liveKeys, self.expiringKeys) = (DigestTree(leafBits: self.tree.leafBits), 0, 0) }
         self.apply(outcome.adjustments)
-        self.control[job.key] = job.value
+        self.keepControl(job.key, job.value)
         self.greatestStamp = max(self.greatestStamp, outcome.greatestStamp)
         self.drainEndedWithRoom()
         self.reader.reset()  // A snapshot of before the commit would not show it.

@@ -136,7 +136,7 @@ extension Store {
         let position = self.log(.control, tag: UInt16(key.rawValue), value)
         self.replaced.append(.control(self.control[key]))
         self.undo.append(Undo(position: position, change: .control(key)))
-        self.control[key] = value.isEmpty ? nil : value
+        self.keepControl(key, value.isEmpty ? nil : value)
         return position
     }
 
@@ -179,7 +179,8 @@ extension Store {
         let writer = self.base.makeWriter()
         try writer.begin()
         try writer.commit(checkpoint)
-        (self.identity, self.control) = (identity, control)
+        self.identity = identity
+        self.keepControl(control)
     }
 
     // MARK: Digest

@@ -161,7 +161,7 @@ extension Store {
         guard let raise, raise.behind < self.synced, !self.isBaseMoving else { return }
         for place in raise.places { try self.letGo(place) }
         (self.countingFloors, self.raise) = (raise.floors, nil)
-        self.clearanceRevision &+= 1
+        self.floorsRevision &+= 1
         self.undrainedDrops += raise.places.count
         self.counters.droppedTombstones += raise.places.count
     }

@@ -45,8 +45,8 @@ import Versioning
     @Test func `whatever a member says its clock reads, nothing traps`() {
         var clock = PeerClock()
         for wall in [0, .max] as [UInt64] {
-            for now in [0, .max] as [UInt64] {
-                clock.told(WallTime(milliseconds: wall), roundTrip: .zero, at: Instant(nanoseconds: now))
+            for instant in [0, .max] as [UInt64] {
+                clock.told(WallTime(milliseconds: wall), roundTrip: .zero, at: Instant(nanoseconds: instant))
                 _ = clock.difference
             }
         }

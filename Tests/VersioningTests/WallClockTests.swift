@@ -117,8 +117,8 @@ import Versioning
 
     @Test func `whatever clocks say, nothing traps`() {
         for wall in [0, WallClock.builtAt, 4_133_980_799_999, .max] as [UInt64] {
-            for now in [0, .max] as [UInt64] {
-                let reading = WallClock.Reading(WallTime(milliseconds: wall), at: Instant(nanoseconds: now))
+            for instant in [0, .max] as [UInt64] {
+                let reading = WallClock.Reading(WallTime(milliseconds: wall), at: Instant(nanoseconds: instant))
                 for newest in [0, Self.now, Stamp.maximumMilliseconds] as [UInt64] {
                     for members in [[], [.min, .max], [0], [Int64(Stamp.maximumMilliseconds), -Int64(Stamp.maximumMilliseconds)]] as [[Int64]] {
                         var clock = WallClock()

@@ -66,8 +66,7 @@ struct WriteTransaction: ~Copyable {
     /// Takes everything out of a database.
     func empty(_ database: MDB_dbi) throws(StoreError) { try self.environment.check(mdb_drop(self.handle, database, 0), "empty") }
 
-    /// The cursor must go before the transaction ends.
-    func cursor(on database: MDB_dbi) throws(StoreError) -> WriteCursor { try WriteCursor(self.handle, database, self.environment) }
+    func cursor(on database: MDB_dbi) throws(StoreError) -> WriteCursor { WriteCursor(try Cursor(self.handle, database, self.environment)) }
 
     func entryCount(of database: MDB_dbi) throws(StoreError) -> UInt64 { UInt64(try self.statistics(of: database).ms_entries) }
 
@@ -80,10 +79,12 @@ struct WriteTransaction: ~Copyable {
     }
 }
 
-/// A place in a database that a write transaction reads and changes.
-struct WriteCursor: ~Copyable {
-    private let handle: OpaquePointer
-    private let environment: Environment
+/// A place in a database.
+///
+/// It must go before the transaction ends.
+struct Cursor: ~Copyable {
+    fileprivate let handle: OpaquePointer
+    fileprivate let environment: Environment
 
     fileprivate init(_ transaction: OpaquePointer, _ database: MDB_dbi, _ environment: Environment) throws(StoreError) {
         var opened: OpaquePointer?
@@ -93,59 +94,7 @@ struct WriteCursor: ~Copyable {
 
     deinit { mdb_cursor_close(self.handle) }
 
-    /// Moves to a key; nil where it is not there.
-    func seek(_ key: UnsafeRawBufferPointer) throws(StoreError) -> UnsafeRawBufferPointer? {
-        var (key, value) = (MDB_val(key), MDB_val())
-        let code = mdb_cursor_get(self.handle, &key, &value, MDB_SET)
-        if code == MDB_NOTFOUND { return nil }
-        try self.environment.check(code, "get")
-        return value.bytes
-    }
-
-    /// Moves to the first key from one on; nil where there is none.
-    func seek(from key: UnsafeRawBufferPointer) throws(StoreError) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)? {
-        var (key, value) = (MDB_val(key), MDB_val())
-        let code = mdb_cursor_get(self.handle, &key, &value, MDB_SET_RANGE)
-        if code == MDB_NOTFOUND { return nil }
-        try self.environment.check(code, "get")
-        return (key.bytes, value.bytes)
-    }
-
-    /// Removes what the cursor stands on.
-    func remove() throws(StoreError) { try self.environment.check(mdb_cursor_del(self.handle, 0), "delete") }
-
-    /// Stores a value behind all others, without a search.
-    ///
-    /// - Returns: false where the key is not greater than all others.
-    func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(StoreError) -> Bool {
-        var (key, value) = (MDB_val(key), MDB_val(value))
-        let code = mdb_cursor_put(self.handle, &key, &value, UInt32(MDB_APPEND))
-        if code == MDB_KEYEXIST { return false }
-        try self.environment.check(code, "append")
-        return true
-    }
-
-    /// Stores a value: in place where the cursor stands on the key, which saves LMDB a second search.
-    func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isOnKey: Bool) throws(StoreError) {
-        var (key, value) = (MDB_val(key), MDB_val(value))
-        try self.environment.check(mdb_cursor_put(self.handle, &key, &value, isOnKey ? UInt32(MDB_CURRENT) : 0), "put")
-    }
-}
-
-/// A cursor that only reads, of the length of one call.
-struct ReadCursor: ~Copyable {
-    private let handle: OpaquePointer
-    private let environment: Environment
-
-    fileprivate init(_ transaction: OpaquePointer, _ database: MDB_dbi, _ environment: Environment) throws(StoreError) {
-        var opened: OpaquePointer?
-        try environment.check(mdb_cursor_open(transaction, database, &opened), "open cursor")
-        (self.handle, self.environment) = (opened!, environment)
-    }
-
-    deinit { mdb_cursor_close(self.handle) }
-
-    /// Moves the cursor and reads there; nil where there is nothing.
+    /// Moves the cursor and reads there; nil where there is nothing. A lookup near the last one stays on its page.
     func read(_ operation: MDB_cursor_op, _ key: UnsafeRawBufferPointer?) throws(StoreError) -> (
         key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
     )? {
@@ -157,33 +106,71 @@ struct ReadCursor: ~Copyable {
     }
 }
 
+/// A place in a database that a write transaction reads and changes.
+struct WriteCursor: ~Copyable {
+    private let place: Cursor
+
+    fileprivate init(_ place: consuming Cursor) { self.place = place }
+
+    /// Moves to a key; nil where it is not there.
+    func seek(_ key: UnsafeRawBufferPointer) throws(StoreError) -> UnsafeRawBufferPointer? { try self.place.read(MDB_SET, key)?.value }
+
+    /// Moves to the first key from one on; nil where there is none.
+    func seek(from key: UnsafeRawBufferPointer) throws(StoreError) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)? {
+        try self.place.read(MDB_SET_RANGE, key)
+    }
+
+    /// Removes what the cursor stands on.
+    func remove() throws(StoreError) { try self.place.environment.check(mdb_cursor_del(self.place.handle, 0), "delete") }
+
+    /// Stores a value behind all others, without a search.
+    ///
+    /// - Returns: false where the key is not greater than all others.
+    func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(StoreError) -> Bool {
+        let code = self.put(key, value, flags: MDB_APPEND)
+        if code == MDB_KEYEXIST { return false }
+        try self.place.environment.check(code, "append")
+        return true
+    }
+
+    /// Stores a value: in place where the cursor stands on the key, which saves LMDB a second search.
+    func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isOnKey: Bool) throws(StoreError) {
+        try self.place.environment.check(self.put(key, value, flags: isOnKey ? MDB_CURRENT : 0), "put")
+    }
+
+    private func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, flags: Int32) -> Int32 {
+        var (key, value) = (MDB_val(key), MDB_val(value))
+        return mdb_cursor_put(self.place.handle, &key, &value, UInt32(flags))
+    }
+}
+
 /// A read transaction that can be reset and renewed, with one cursor. It must not outlive the environment.
 struct ReadTransaction: ~Copyable {
     private let handle: OpaquePointer
-    private let cursor: OpaquePointer
+    private let cursor: Cursor
     private let environment: Environment
     private var isOpen = true
 
     init(_ environment: Environment, cursorOn database: MDB_dbi) throws(StoreError) {
         var begun: OpaquePointer?
         try environment.check(mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &begun), "begin")
-        var opened: OpaquePointer?
-        let code = mdb_cursor_open(begun!, database, &opened)
-        if code != MDB_SUCCESS { mdb_txn_abort(begun!) }
-        try environment.check(code, "open cursor")
-        (self.handle, self.cursor, self.environment) = (begun!, opened!, environment)
+        let cursor: Cursor
+        do throws(StoreError) { cursor = try Cursor(begun!, database, environment) } catch {
+            mdb_txn_abort(begun!)
+            throw error
+        }
+        (self.handle, self.environment) = (begun!, environment)
+        self.cursor = cursor
     }
 
-    deinit {
-        mdb_cursor_close(self.cursor)
-        mdb_txn_abort(self.handle)
-    }
+    // A cursor that only reads may go behind its transaction.
+    deinit { mdb_txn_abort(self.handle) }
 
     /// Takes the newest snapshot if none is held.
     mutating func open() throws(StoreError) {
         guard !self.isOpen else { return }
         try self.environment.check(mdb_txn_renew(self.handle), "renew")
-        try self.environment.check(mdb_cursor_renew(self.handle, self.cursor), "renew cursor")
+        try self.environment.check(mdb_cursor_renew(self.handle, self.cursor.handle), "renew cursor")
         self.isOpen = true
     }
 
@@ -195,9 +182,9 @@ struct ReadTransaction: ~Copyable {
     }
 
     /// A second cursor, for what the first one is not for. It must go before the snapshot does.
-    func cursor(on database: MDB_dbi) throws(StoreError) -> ReadCursor {
+    func cursor(on database: MDB_dbi) throws(StoreError) -> Cursor {
         precondition(self.isOpen, "read without a snapshot")
-        return try ReadCursor(self.handle, database, self.environment)
+        return try Cursor(self.handle, database, self.environment)
     }
 
     /// Moves the cursor and reads there; nil where there is nothing. A lookup near the last one stays on its page.
@@ -205,10 +192,6 @@ struct ReadTransaction: ~Copyable {
         key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
     )? {
         precondition(self.isOpen, "read without a snapshot")
-        var (found, value) = (key.map { MDB_val($0) } ?? MDB_val(), MDB_val())
-        let code = mdb_cursor_get(self.cursor, &found, &value, operation)
-        if code == MDB_NOTFOUND { return nil }
-        try self.environment.check(code, "read")
-        return (found.bytes, value.bytes)
+        return try self.cursor.read(operation, key)
     }
 }
