@@ -22,6 +22,8 @@ package struct Roster: Equatable, Sendable {
         case active
         /// Another id has its place: its node was wiped, or took a new id for another reason.
         case replaced
+        /// It stayed away, and the others count on it no more: it may come back under another id, with their data.
+        case fenced
         /// By its own operator's word.
         case left
         /// By an operator's word elsewhere.
@@ -315,6 +317,7 @@ extension Roster.Status {
         switch self {
         case .active: "is a member"
         case .replaced: "was replaced by another under its name"
+        case .fenced: "was fenced"
         case .left: "has left the cluster"
         case .removed: "was removed from the cluster"
         }

@@ -19,6 +19,8 @@ package final class PeerLink {
         case ownID
         /// Both are nodes of one cluster, and tell each other who belongs to it.
         case meeting
+        /// This node does not count for the other side, and asks to come back.
+        case returning
         /// Both are members of one cluster.
         case ready
         /// The driver has been asked to close it.
@@ -87,7 +89,7 @@ package final class PeerLink {
     /// Neither side may wait for ever in these.
     var isComingUp: Bool {
         switch self.state {
-        case .greeting, .contested, .ownID, .meeting: true
+        case .greeting, .contested, .ownID, .meeting, .returning: true
         case .founding, .ready, .closing: false
         }
     }

@@ -55,6 +55,9 @@ final class PeerSet {
 
     /// Whether this process may write.
     var identity: IdentityGuard
+    /// Behind what the log says that this store is to be given up; nil where it is not.
+    var returnsBehind: LogPosition?
+    var hasAskedToReopen = false
     /// LEAVE on its way.
     var leave: LeaveJob?
     /// What a new replica id is drawn with, besides `random`.
@@ -80,7 +83,7 @@ final class PeerSet {
         self.rounds.idleInterval = settings.gossipIdleInterval
         self.joining = Joining(stored: store.control(.bootstrap), at: now)
         self.throttle = Throttle(bytesPerSecond: settings.bootstrapBytesPerSecond)
-        if !store.isFounded, configuration.expected > 1 {
+        if !store.isFounded, configuration.expected > 1, store.control(.formerMembers) == nil {
             let accepted = store.control(.founding).flatMap { bytes in bytes.withUnsafeBytes { try? Offer(decoding: $0) } }
             do throws(UnusableAcceptance) {
                 self.founding = try Founding(replica: replica, expected: configuration.expected, accepted: accepted, using: &generator)
@@ -123,6 +126,8 @@ package enum PeerRequest: Equatable, Sendable {
     case readLog(link: UInt64, number: UInt16, LogRead)
     /// Something an operator should know.
     case tell(String)
+    /// End the process in order and start it again on the same folder.
+    case reopen
 }
 
 /// Dealings with one member, over all links.

@@ -63,6 +63,7 @@ extension Replica {
             return self.noteSweep(progress)
         }
         let window = ClusterSetting.window.duration(in: self.roster ?? Roster())
+        self.fenceAbsent(at: moment.now)
         guard let floors = self.confirmedFloors(at: moment.now) else {
             self.sweeping.nextAt = moment.now + Self.sweepInterval(window: window)
             return
@@ -93,7 +94,7 @@ extension Replica {
     // MARK: Confirmation
 
     /// Up to where tombstones are confirmed by all; nil where they are not.
-    private func confirmedFloors(at now: Instant) -> Floors? {
+    func confirmedFloors(at now: Instant) -> Floors? {
         let (own, seen) = (self.store.identity.replica, self.store.seen)
         var (floors, blockers) = (Floors(), [Blocker]())
         if self.store.hasDamage { blockers.append(.damage) }
@@ -217,6 +218,6 @@ extension Replica {
     private func foundForgetful(at now: Instant) {
         guard !self.store.isForgetful else { return }
         self.store.setControl(.forgetful, [1])
-        self.exclude("this node's data are older than deletes that all members have forgotten by now: with an empty data folder it can join anew")
+        if let exclusion { self.exclude(exclusion) }
     }
 }

@@ -14,6 +14,9 @@ extension Replica {
             ("gc_blocked_by", self.blockedBy), ("gc_floors", "\(self.store.floors.floors.count)"),
             ("settled_replicas", "\(self.store.settled.ids.count)"), ("known_removed", "\(counters.knownRemoved)"),
             ("refused_unsettled", "\(counters.refusedUnsettled)"), ("log_bytes_kept", "\(self.store.keptLogBytes)"),
+            ("exports_undecided", "\(self.store.exportCounts.undecided)"), ("exports_salvaged", "\(self.store.exportCounts.salvaged)"),
+            ("exports_known", "\(self.salvaging.counts.known)"), ("exports_dominated", "\(self.salvaging.counts.dominated)"),
+            ("exports_reentered", "\(self.salvaging.counts.reentered)"), ("exports_moot", "\(self.salvaging.counts.moot)"),
         ]
     }
 
@@ -37,20 +40,25 @@ extension Replica {
         let count = self.store.tombstones
         let oldest = self.oldestTombstoneSeconds.map { ", the oldest \(spanText($0 * 1_000)) old" } ?? ""
         var lines = ["tombstones  \(count)\(oldest), \(self.store.counters.droppedTombstones) dropped since the start"]
+        let exports = self.store.exportCounts
+        if exports.undecided > 0 { lines.append("salvage     \(exports.undecided) versions of this node's former data are still to be decided on") }
+        if exports.salvaged > 0 {
+            lines.append("attention   \(exports.salvaged) values of this node's former data are kept aside: see `hearsay salvage`")
+        }
         guard let peers = self.peers, count > 0 else { return lines }
         for member in self.awaited {
             let away = peers.relation(to: member.replica)?.statistics.lastContact.map {
                 " for \(spanText(UInt64(self.lastTick.since($0).inSeconds * 1_000)))"
             }
             lines.append(
-                "attention   \(member.name) is away\(away ?? ""): until it is back or removed \(count) tombstones\(oldest) and "
+                "attention   \(member.name) is away\(away ?? ""): until it is back, fenced or removed \(count) tombstones\(oldest) and "
                     + "\(humanBytes(self.store.keptLogBytes)) of log are kept for it")
         }
         return lines
     }
 
     /// Members that are away and have not said that they have all that this node has.
-    private var awaited: [Member] {
+    var awaited: [Member] {
         guard let peers = self.peers else { return [] }
         return peers.table.members.filter { member in
             let relation = peers.relation(to: member.replica)

@@ -39,7 +39,7 @@ extension Replica {
 
     /// A node that has nobody to ask but itself founds a cluster alone.
     func foundAloneIfOnlySelf(at now: Instant) {
-        guard !self.store.isFounded, self.peers!.founding == nil, self.peers!.dialer.isAlone else { return }
+        guard !self.store.isFounded, self.formerRoster == nil, self.peers!.founding == nil, self.peers!.dialer.isAlone else { return }
         self.found(self.peers!.candidate, with: [self.peers!.candidate.replica])
     }
 
@@ -72,7 +72,7 @@ extension Replica {
         guard !self.store.isFounded, self.store.isEmpty else { return self.refuse(link, because: "it sent a message out of order") }
         var identity = self.store.identity
         identity.replica = self.peers!.drawReplica()
-        try self.store.adopt(identity, control: [:])
+        try self.store.adopt(identity, control: self.store.control(.formerMembers).map { [.formerMembers: $0] } ?? [:])
         self.resumeClock()
         self.peers!.founding = nil
         self.peers!.table.moved(to: identity.replica, roster: Roster())

@@ -48,6 +48,10 @@ extension Replica {
         case (.contested, .introduction(let introduction)), (.meeting, .introduction(let introduction)):
             self.take(introduction, on: link, at: moment.now)
         case (.ready, .introduction): break  // Repeated on its way.
+        case (.meeting, .mayReturn(let roster)): self.answerReturn(roster, on: link, at: moment.now)
+        case (.returning, .comeBack): self.mayComeBack(on: link)
+        case (.returning, .introduction(let introduction)): self.learnOnReturn(introduction.roster, on: link, at: moment.now)
+        case (.returning, .roster(let bytes)): self.learnOnReturn(bytes, on: link, at: moment.now)
         case (.meeting, .roster(let bytes)), (.ready, .roster(let bytes)): self.learn(bytes, on: link, at: moment.now)
         case (.ready, .summary(let summary)): try self.compare(summary, on: link, at: moment)
         case (.ready, .clearance(let bytes)): self.learnClearance(bytes, on: link, at: moment.now)
@@ -93,10 +97,12 @@ extension Replica {
     /// What peers do in time: dials, rounds, sessions that stall.
     package func tendPeers(at moment: Moment) throws(StoreError) {
         try self.tendSweep(at: moment)
+        try self.tendSalvage(at: moment)
         guard self.peers != nil else { return }
         let now = moment.now
         if let deadline = self.peers!.dialer.deadline, now >= deadline { self.perform(self.peers!.dialer.handle(.deadlinePassed, at: now)) }
         self.tendIdentity(at: now)
+        self.tendReturn()
         self.tendAsking(at: now)
         self.tendHolds()
         self.tendBootstrap(at: now)
@@ -153,8 +159,9 @@ extension Replica {
 
     /// When `tendPeers` has something to do although nothing happens; nil where never.
     package var peerDeadline: Instant? {
-        guard let peers = self.peers else { return self.sweepDeadline }
         var earliest = self.sweepDeadline
+        if let deadline = self.salvageDeadline { earliest = min(deadline, earliest ?? deadline) }
+        guard let peers = self.peers else { return earliest }
         func consider(_ deadline: Instant?) {
             if let deadline, earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
         }
@@ -325,6 +332,7 @@ extension Replica {
         guard self.peers != nil else {
             return self.isJoining ? "it has not got everything that its cluster holds yet: start it with --seed and a member's address" : nil
         }
+        if self.formerRoster != nil { return "it has given up its former data, and waits for a member to let it in again" }
         if !self.store.isFounded {
             return self.peers!.founding.map { "\($0.situation)" } ?? self.peers!.foundingProblem ?? "waiting for a member to let this node in"
         }

@@ -43,7 +43,7 @@ extension Replica {
 
     func perform(_ actions: [Dialer.Action]) {
         // Nobody would let it in.
-        guard self.exclusion == nil || self.peers!.leave != nil else { return }
+        guard self.exclusion == nil || self.peers!.leave != nil || self.seeksReturn else { return }
         for case .dial(let address) in actions { self.peers!.requests.append(.dial(address)) }
     }
 
@@ -97,7 +97,10 @@ extension Replica {
     /// What two nodes are to each other, by their clusters. Both sides come to the same answer.
     private func meet(_ hello: Hello, on link: PeerLink, at now: Instant) {
         let own = self.ownHello
-        if let exclusion { return self.refuse(link, because: exclusion) }
+        if let exclusion {
+            guard self.seeksReturn, hello.cluster == own.cluster else { return self.refuse(link, because: exclusion) }
+            return self.askToReturn(on: link)
+        }
         switch (own.cluster.isNone, hello.cluster.isNone) {
         case (true, true):
             link.state = .founding

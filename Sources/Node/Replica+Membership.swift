@@ -133,9 +133,12 @@ extension Replica {
     var exclusion: String? {
         if self.store.isForgetful {
             return
-                "this node's data are older than deletes that all members have forgotten; they are in its folder as they were, and an empty folder can join anew"
+                "this node's data are older than deletes that all members have forgotten: it comes back with theirs, and with what only it has, once one answers"
         }
         guard let status = self.peers?.table.ownStatus, status != .active else { return nil }
+        if status == .fenced {
+            return "this node was fenced: it comes back with the data of the other members, and with what only it has, once one answers"
+        }
         return "this node \(status.text); its data are in its folder as they were, and an empty folder can join anew"
     }
 

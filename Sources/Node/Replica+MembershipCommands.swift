@@ -6,23 +6,46 @@ import Versioning
 
 /// HEARSAY LEAVE, REMOVE and SETTING: what an operator decides about the cluster.
 extension Replica {
-    // MARK: REMOVE
+    // MARK: REMOVE and FENCE
 
-    /// Takes a member that will not come back off the list.
-    func removeMember(_ call: Call, _ writer: inout ReplyWriter) -> LogPosition {
+    /// Takes a member that will not come back off the list, or one that may come back only under another id and with the data of the others.
+    func retireMember(_ call: Call, as status: Roster.Status, _ writer: inout ReplyWriter) -> LogPosition {
         guard let member = self.namedMember(call.arguments[2], &writer) else { return 0 }
         guard self.peers!.link(to: member.replica) == nil else {
             self.statistics.errors += 1
-            writer.error("ERR", "\(member.name) is up and linked: let it go by HEARSAY LEAVE there, or stop it first")
+            let advice = status == .fenced ? "nothing waits for it" : "let it go by HEARSAY LEAVE there, or stop it first"
+            writer.error("ERR", "\(member.name) is up and linked: \(advice)")
             return 0
         }
-        let before = self.peers!.table.roster
-        // The roster has it as active: it was found there.
-        _ = try? self.peers!.table.change { $0.retire(member.replica, as: .removed) }
-        self.rosterChanged(from: before, at: call.moment.now)
+        self.retire(member.replica, as: status, at: call.moment.now)
         writer.ok()
         return self.store.appliedPosition
     }
+
+    private func retire(_ replica: ReplicaID, as status: Roster.Status, at now: Instant) {
+        let before = self.peers!.table.roster
+        // The roster has it as active: it was found there.
+        _ = try? self.peers!.table.change { $0.retire(replica, as: status) }
+        self.rosterChanged(from: before, at: now)
+    }
+
+    /// Fences a member that has been away for twice the window and keeps tombstones from being dropped, where the members have agreed on that.
+    ///
+    /// Only a node that is linked with more than half of all members does: the lesser part of a divided set would fence the greater one.
+    func fenceAbsent(at now: Instant) {
+        guard let peers = self.peers, ClusterSetting.autoFence.value(in: peers.table.roster) == 1, !self.isJoining else { return }
+        let patience = max(ClusterSetting.window.duration(in: peers.table.roster) * 2, Self.leastFencePatience)
+        for member in self.awaited {
+            guard (peers.linked.count + 1) * 2 > peers.table.members.count + 1 else { return }
+            let since = peers.relation(to: member.replica)?.statistics.lastContact ?? self.startedAt
+            guard now.since(since) > patience else { continue }
+            self.tell("fences \(member.name), which has been away for \(spanText(UInt64(now.since(since).inSeconds * 1_000)))")
+            self.retire(member.replica, as: .fenced, at: now)
+        }
+    }
+
+    /// With a window of 0 a restart is no reason to be fenced.
+    private static let leastFencePatience = Duration.seconds(60)
 
     // MARK: LEAVE
 
@@ -160,6 +183,8 @@ enum ClusterSetting: String, CaseIterable {
     case clockDrift = "clock.drift"
     /// How long a tombstone stays at least, in seconds.
     case window = "gc.window"
+    /// Whether a member that has been away for twice the window is fenced without an operator: 1 where it is.
+    case autoFence = "gc.auto-fence"
 
     /// A drift below what clocks that are kept right differ by would hold everything; one of minutes lets a wrong clock win for minutes.
     private var range: ClosedRange<Int64> {
@@ -167,6 +192,7 @@ enum ClusterSetting: String, CaseIterable {
         case .identityPatience: 0...600_000
         case .clockDrift: 100...300_000
         case .window: 0...31_536_000
+        case .autoFence: 0...1
         }
     }
 
@@ -175,6 +201,7 @@ enum ClusterSetting: String, CaseIterable {
         case .identityPatience: 2_000
         case .clockDrift: Int64(StampBounds.standardDriftMilliseconds)
         case .window: 3_600
+        case .autoFence: 0
         }
     }
 

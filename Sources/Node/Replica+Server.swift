@@ -1,28 +1,31 @@
 import Basics
 import RESP
+import Storage
 
 /// The commands on the node as a whole.
 extension Replica {
-    func runServer(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
+    func runServer(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
         switch call.command {
         case .info: self.info(call, &writer)
         case .command:
             CommandTable.answer(call.subcommand, call.arguments, to: &writer)
         case .config: self.config(call, &writer)
-        case .hearsay: return self.hearsay(call, &writer)
+        case .hearsay: return try self.hearsay(call, &writer)
         default: preconditionFailure("\(call.command) is no command on the node")
         }
         return .answered(dependsOn: 0)
     }
 
-    private func hearsay(_ call: Call, _ writer: inout ReplyWriter) -> Outcome {
+    private func hearsay(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
         switch call.subcommand {
         case .hearsayDigest: return self.begin(.digest)
         case .hearsayVerify: return self.begin(.verify)
         case .hearsayMembers: self.members(call, &writer)
         case .hearsayLag: self.lag(call, &writer)
         case .hearsayLeave: return self.beginLeave(call, &writer)
-        case .hearsayRemove: return .answered(dependsOn: self.removeMember(call, &writer))
+        case .hearsayRemove: return .answered(dependsOn: self.retireMember(call, as: .removed, &writer))
+        case .hearsayFence: return .answered(dependsOn: self.retireMember(call, as: .fenced, &writer))
+        case .hearsaySalvage: return .answered(dependsOn: try self.salvage(call, &writer))
         case .hearsaySetting: return .answered(dependsOn: self.setting(call, &writer))
         case .hearsayDamage: return .answered(dependsOn: self.damage(call, &writer))
         case .hearsayDiff: return self.beginDiff(call, &writer)

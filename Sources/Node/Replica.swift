@@ -37,6 +37,7 @@ package final class Replica {
     package internal(set) var peerFailure: StoreError?
     var damageWatch = DamageWatch()
     var sweeping: Sweeping
+    var salvaging: Salvaging
     /// What rounds show of floors, and of which.
     var clearanceHashed: (revision: UInt64, hash: UInt64)?
     /// When this tick began, by both clocks.
@@ -56,7 +57,7 @@ package final class Replica {
         self.clock = HybridLogicalClock(replica: store.identity.replica, startingAt: store.greatestStamp)
         (self.random, self.startedAt) = (SplitMix64(seed: randomSeed), startedAt)
         self.lastMoment = Moment(now: startedAt, wall: WallTime(milliseconds: 0))
-        self.sweeping = Sweeping(nextAt: startedAt)
+        (self.sweeping, self.salvaging) = (Sweeping(nextAt: startedAt), Salvaging(nextAt: startedAt))
     }
 
     /// Begins to look for the others.
@@ -72,9 +73,11 @@ package final class Replica {
         self.store.indexesLog = true
         self.enterRoster(at: now)
         self.keepLog()
-        if let exclusion { return self.tell(exclusion) }
+        if let exclusion { self.tell(exclusion) }
+        guard self.exclusion == nil || self.seeksReturn else { return }
         self.perform(self.peers!.dialer.handle(.started, at: now))
         self.learnAddresses(before: [], at: now)
+        for address in self.formerRoster?.active.compactMap(\.address) ?? [] { self.perform(self.peers!.dialer.handle(.learned(address), at: now)) }
     }
 
     package var hasPeers: Bool { self.peers != nil }
@@ -105,6 +108,7 @@ package final class Replica {
         }
         let replica = self.store.identity.replica
         try self.store.appendFailed(from: origin)
+        self.forgetDecided()
         guard let peers = self.peers else { return }
         // What the roster was told since, and an id that was taken, are gone with it: after a restart they would be too.
         if replica != self.store.identity.replica {
@@ -113,6 +117,7 @@ package final class Replica {
         }
         let table = try self.restoredTable(peers.table.ownName)
         if table != peers.table { self.peers!.table = table }
+        if self.store.control(.returning) == nil { peers.returnsBehind = nil }
     }
 
     /// The time of a burst: the monotonic clock, and the wall clock as the system believes it.
@@ -295,7 +300,7 @@ package final class Replica {
         case .multi, .exec, .discard, .watch, .unwatch:
             return .answered(dependsOn: try self.runTransaction(call, &writer))
         case .info, .command, .config, .hearsay:
-            return self.runServer(call, &writer)
+            return try self.runServer(call, &writer)
         }
     }
 

@@ -23,6 +23,10 @@ package enum PeerMessage: Equatable, Sendable {
     case twin(nonce: UInt64)
     /// A member's other answer: the id under which the node asks has been let in before, and is gone; under a new one it may come.
     case usedUp
+    /// A node of the same cluster on which the others do not count any more asks whether it may give up its data for theirs. The roster as it knows it.
+    case mayReturn(roster: [UInt8])
+    /// A member that has everything says yes.
+    case comeBack
     /// Founding together: an offer, and the standing acceptance that answers it, in their own encoding.
     case offer([UInt8])
     case answer([UInt8])
@@ -109,6 +113,7 @@ enum FrameType: UInt8, CaseIterable {
     case twin
     case usedUp
     case clearance
+    case mayReturn
     case sessionOpen = 16
     case sessionAccept
     case sessionRefuse
@@ -137,6 +142,7 @@ enum FrameType: UInt8, CaseIterable {
     case bootstrapEnd
     case bootstrapAcknowledge
     case bootstrapStop
+    case comeBack = 56
 }
 
 /// Why a peer's bytes cannot be read. The connection closes, with this for the log.

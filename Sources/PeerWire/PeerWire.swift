@@ -69,6 +69,10 @@ package enum PeerWire {
             bytes.append(FrameType.pong.rawValue)
             bytes.append(number)
         case .usedUp: bytes.append(FrameType.usedUp.rawValue)
+        case .mayReturn(let roster):
+            bytes.append(FrameType.mayReturn.rawValue)
+            bytes.append(contentsOf: roster)
+        case .comeBack: bytes.append(FrameType.comeBack.rawValue)
         case .twin(let nonce):
             bytes.append(FrameType.twin.rawValue)
             bytes.append(nonce)
@@ -183,6 +187,10 @@ package enum PeerWire {
         case .answer: return .answer(reader.rest())
         case .summary: return .summary(try Self.readSummary(&reader))
         case .roster: return .roster(reader.rest())
+        case .mayReturn: return .mayReturn(roster: reader.rest())
+        case .comeBack:
+            try reader.end()
+            return .comeBack
         case .clearance: return .clearance(reader.rest())
         case .push: return .push(try Self.readPush(&reader))
         case .part, .lastPart: throw .misplacedPart

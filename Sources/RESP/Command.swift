@@ -14,7 +14,7 @@ package enum Subcommand: UInt8, CaseIterable, Sendable {
     case configGet, configSet, configResetStatistics, configHelp
     case clientID, clientInfo, clientList, clientGetName, clientSetName, clientSetInfo, clientKill, clientHelp
     case hearsayStatus, hearsayDigest, hearsayVerify, hearsayMembers, hearsayLag, hearsayDiff, hearsayRepair
-    case hearsayLeave, hearsayRemove, hearsaySetting, hearsayDamage, hearsayHelp
+    case hearsayLeave, hearsayRemove, hearsayFence, hearsaySalvage, hearsaySetting, hearsayDamage, hearsayHelp
 }
 
 extension Command {

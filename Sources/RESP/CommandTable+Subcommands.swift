@@ -139,6 +139,18 @@ extension CommandTable {
             group: .hearsay, since: "0.3.0",
             syntax: "member",
             summary: "Takes a member that is down and will not come back off the list of members, for good", complexity: "O(n), n = members"),
+        .hearsayFence: CommandSpecification(
+            "hearsay|fence", arity: 3, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.4.0",
+            syntax: "member",
+            summary: "Waits no longer for a member that stays away: it comes back only with the data of the others, and with what only it has",
+            complexity: "O(n), n = members"),
+        .hearsaySalvage: CommandSpecification(
+            "hearsay|salvage", arity: -2, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.4.0", tips: ["nondeterministic_output"],
+            syntax: "[LIMIT count | REPLAY key | DISCARD key]",
+            summary: "Shows values that this node kept aside when it came back, writes one again, or gives it up",
+            complexity: "O(n), n = values kept aside"),
         .hearsaySetting: CommandSpecification(
             "hearsay|setting", arity: -2, flags: [.admin, .noScript, .noMulti],
             group: .hearsay, since: "0.3.0",

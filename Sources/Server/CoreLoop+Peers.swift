@@ -51,6 +51,7 @@ extension CoreLoop {
             switch request {
             case .dial(let address): self.dial(address)
             case .tell(let text): self.logger.notice("\(text)")
+            case .reopen: self.reopens()
             case .readLog(let link, let number, let read):
                 let core = NIOLoopBound(self, eventLoop: self.eventLoop)
                 self.threads.read(read) { records in core.value.logWasRead(link: link, number: number, records) }

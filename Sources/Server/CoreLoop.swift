@@ -16,6 +16,8 @@ final class CoreLoop {
     let replica: Replica
     let logger: Logger
     let threads: Threads
+    /// Has the store opened again, in a new core.
+    let reopens: () -> Void
     /// The answers of the burst at hand.
     var writer = ReplyWriter()
     private var marks: [ReplyQueue.Reply] = []
@@ -62,8 +64,9 @@ final class CoreLoop {
         let read: (LogRead, @escaping @Sendable ([UInt8]?) -> Void) -> Void
     }
 
-    init(eventLoop: any EventLoop, replica: Replica, threads: Threads, logger: Logger) {
+    init(eventLoop: any EventLoop, replica: Replica, threads: Threads, logger: Logger, reopens: @escaping () -> Void) {
         (self.eventLoop, self.replica, self.threads, self.logger) = (eventLoop, replica, threads, logger)
+        self.reopens = reopens
     }
 
     var limits: CommandParser.Limits { .authenticated(valueBytes: self.replica.configuration.maximumValueBytes) }

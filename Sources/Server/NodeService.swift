@@ -20,41 +20,72 @@ package struct NodeService: Service {
 
     /// - Throws: `NodeFailure` where the node cannot start.
     package func run() async throws {
+        var ports = Ports(clients: self.options.port, peers: self.options.peerPort)
+        while try await self.serve(&ports) == .reopens {}
+    }
+
+    /// Those that the first start has got stay the node's.
+    private struct Ports {
+        var clients: Int
+        var peers: Int
+    }
+
+    private enum End { case stops, reopens }
+
+    /// Opens the store and serves, until the node is told to stop or wants its store opened again.
+    private func serve(_ ports: inout Ports) async throws -> End {
+        weak var base: LMDBBase?
+        let end = try await self.serve(&ports) { base = $0.base }
+        guard end == .reopens, base != nil else { return end }
+        // LMDB must never have a file open twice in one process.
+        throw NodeFailure(.unavailable, "the node gives up its data for those of the other members: start it again")
+    }
+
+    private func serve(_ ports: inout Ports, _ note: (OpenedNode) -> Void) async throws -> End {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let fileLimit = ProcessMeters.raiseFileLimit()
         let opened = try OpenedNode.open(self.options)
+        note(opened)
+        let (reopenings, reopening) = AsyncStream.makeStream(of: Void.self)
         let loop = group.next()
-        let started = try await loop.submit { try RunningNode(opened, self.options, loop, self.logger, fileLimit: fileLimit) }.get()
+        let started = try await loop.submit { try RunningNode(opened, self.options, loop, self.logger, fileLimit: fileLimit) { reopening.yield() } }
+            .get()
         let listener: any Channel
         do {
-            listener = try await started.listen(on: self.options.host, self.options.port, group)
+            listener = try await started.listen(on: self.options.host, ports.clients, group)
         } catch {
-            throw NodeFailure(.unavailable, "cannot listen on \(self.options.host):\(self.options.port): \(describe(error))")
+            throw NodeFailure(.unavailable, "cannot listen on \(self.options.host):\(ports.clients): \(describe(error))")
         }
-        let peerListener = try await self.listenForPeers(started, group)
+        let peerListener = try await self.listenForPeers(started, on: ports.peers, group)
         self.logOpening(opened)
-        let port = listener.localAddress?.port ?? self.options.port
+        let port = listener.localAddress?.port ?? ports.clients
+        ports = Ports(clients: port, peers: peerListener?.localAddress?.port ?? ports.peers)
         try await started.ready(port: port, peers: self.peerConfiguration(boundTo: peerListener, isMember: opened.isMember))
         var places: Logger.Metadata = ["listen": "\(self.options.host):\(port)", "data": "\(self.options.folder)"]
         if let peerHost = self.options.peerHost { places["peers"] = "\(peerHost):\(peerListener?.localAddress?.port ?? 0)" }
         self.logger.info("ready", metadata: places)
-        try? await gracefulShutdown()
-        self.logger.info("stopping")
+        var end = End.stops
+        for await _ in reopenings.cancelOnGracefulShutdown() {
+            end = .reopens
+            break
+        }
+        self.logger.info(end == .stops ? "stopping" : "opening the store again")
         try await listener.close()
         try await peerListener?.close()
         let digest = try await started.stop()
         try await group.shutdownGracefully()
         // Nobody writes any more. Without the sign the next start takes longer, and that is all.
         do throws(StoreError) { try opened.folder.leaveCleanStop(digest) } catch { self.logger.debug("no sign of this stop: \(error)") }
-        self.logger.info("stopped")
+        if end == .stops { self.logger.info("stopped") }
+        return end
     }
 
-    private func listenForPeers(_ started: RunningNode, _ group: MultiThreadedEventLoopGroup) async throws -> (any Channel)? {
+    private func listenForPeers(_ started: RunningNode, on port: Int, _ group: MultiThreadedEventLoopGroup) async throws -> (any Channel)? {
         guard let host = self.options.peerHost else { return nil }
         do {
-            return try await started.listenForPeers(on: host, self.options.peerPort, group)
+            return try await started.listenForPeers(on: host, port, group)
         } catch {
-            throw NodeFailure(.unavailable, "cannot listen for peers on \(host):\(self.options.peerPort): \(describe(error))")
+            throw NodeFailure(.unavailable, "cannot listen for peers on \(host):\(port): \(describe(error))")
         }
     }
 
@@ -87,6 +118,11 @@ package struct NodeService: Service {
         if report.damagedEntries > 0 {
             self.logger.error("entries do not have their checksums; they answer -ERR damaged", metadata: ["entries": "\(report.damagedEntries)"])
         }
+        if let report = report.startedOver {
+            self.logger.notice(
+                "the former data are given up; what perhaps no other member has was taken along",
+                metadata: ["versions": "\(report.exports)", "damaged": "\(report.rotten)"])
+        }
         if report.replayedRecords > 0 { self.logger.info("replayed the log", metadata: ["records": "\(report.replayedRecords)"]) }
     }
 }
@@ -115,13 +151,18 @@ private final class RunningNode: Sendable {
     private let loop: any EventLoop
     private let core: NIOLoopBound<CoreLoop>
     private let port: NIOLoopBoundBox<Int>
+    private let box: NIOLoopBoundBox<CoreLoop?>
     private let sync: SyncThread
     private let drain: DrainThread
     private let logReads: LogReadThread
     private let folder: StoreFolder
 
     /// Must be called on the loop.
-    init(_ opened: OpenedNode, _ options: NodeOptions, _ loop: any EventLoop, _ logger: Logger, fileLimit: Int) throws {
+    ///
+    /// - Parameter reopens: called when the store is to be opened again.
+    init(
+        _ opened: OpenedNode, _ options: NodeOptions, _ loop: any EventLoop, _ logger: Logger, fileLimit: Int, reopens: @escaping @Sendable () -> Void
+    ) throws {
         let box = NIOLoopBoundBox<CoreLoop?>(nil, eventLoop: loop)
         let port = NIOLoopBoundBox(options.port, eventLoop: loop)
         let started = SystemClock.now()
@@ -150,9 +191,10 @@ private final class RunningNode: Sendable {
             append: { sync.append($0) }, sync: { sync.requestSync() }, drain: { drain.start($0) }, load: { drain.start($0) },
             sweep: { drain.sweep(through: $0) },
             read: { read, report in logReads.run(read) { records in loop.execute { report(records) } } })
-        let core = CoreLoop(eventLoop: loop, replica: replica, threads: threads, logger: logger)
+        let core = CoreLoop(eventLoop: loop, replica: replica, threads: threads, logger: logger, reopens: reopens)
         box.value = core
         (self.loop, self.core, self.port) = (loop, NIOLoopBound(core, eventLoop: loop), port)
+        self.box = box
         (self.sync, self.drain, self.logReads, self.folder) = (sync, drain, logReads, opened.folder)
     }
 
@@ -207,7 +249,10 @@ private final class RunningNode: Sendable {
         try await self.sync.shutDown()
         try await self.drain.shutDown()
         try await self.logReads.shutDown()
-        return try await self.loop.submit { self.core.value.replica.store.drainedDigest }.get()
+        return try await self.loop.submit {
+            self.box.value = nil  // The threads' reports hold the box, and the core the threads.
+            return self.core.value.replica.store.drainedDigest
+        }.get()
     }
 }
 

@@ -47,7 +47,7 @@ struct OpenedNode: @unchecked Sendable {  // The store goes to the loop's thread
         let before = aside == nil ? sign?.digest : nil
         return OpenedNode(
             folder: folder, disk: parts.disk, base: parts.base, store: parts.store, report: parts.report,
-            isMember: parts.store.control(.members) != nil, aside: aside, checkSeconds: seconds,
+            isMember: parts.store.control(.members) != nil || parts.store.control(.formerMembers) != nil, aside: aside, checkSeconds: seconds,
             hasLostEntries: parts.report.damagedEntries == 0 && before.map { $0 != parts.report.digest } ?? false)
     }
 

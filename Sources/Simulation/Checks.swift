@@ -157,7 +157,9 @@ struct AcknowledgedKept: Check {
             for write in origin.acknowledged where !write.isExcused {
                 let stored = entries[Array("key\(write.version.key)".utf8)]?.header.stamp
                 if stored == nil, world.ledger.wasDropped(key: write.version.key, atLeast: write.version.stamp, world.floors) { continue }
+                if stored == nil, world.isMoot(write.version) { continue }
                 guard let stored, stored >= write.version.stamp else {
+                    if world.isKeptAside(write.version) { continue }
                     throw Violation(
                         self.name,
                         "\(write.version), acknowledged by node \(origin.index), is gone; node \(node.index) has \(stored.map { "\($0)" } ?? "nothing")"

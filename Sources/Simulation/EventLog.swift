@@ -31,6 +31,7 @@ struct EventLog {
         case .makeRoom(let node): self.add(13, UInt64(node))
         case .retire(let node): self.add(14, UInt64(node))
         case .load(let node, _): self.add(15, UInt64(node))
+        case .reopen(let node, _): self.add(16, UInt64(node))
         }
     }
 

@@ -19,6 +19,7 @@ package enum Fault: String, CaseIterable, Sendable {
     // Clocks that are wrong by more than others take, and put right again; a machine that has none. Behind the others, whose scripts stay as they were.
     case clockLeap = "clock-leap"
     case noClock = "no-clock"
+    case fence
 }
 
 /// What else is counted, so that a suite in which it never happens does not pass.
@@ -28,6 +29,10 @@ package enum Happening: String, CaseIterable, Sendable {
     case exclusions = "members that found themselves replaced or removed"
     case contests = "processes that met another with their id"
     case renewals = "new replica ids"
+    case returns = "nodes that gave up their store to come back"
+    case exports = "versions that they took along"
+    case reentered = "of these written again"
+    case salvaged = "of these kept aside"
     case joined = "joiners that came to have everything"
     case tornLogs = "torn logs"
     case lostEntries = "entries lost to damage"

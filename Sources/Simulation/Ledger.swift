@@ -44,7 +44,10 @@ struct Ledger {
         guard place == versions.count else {
             throw Violation(.oneContentPerDot, "node \(node) has written \(dot), and \(versions.count + 1) would be next")
         }
-        if let last = versions.last, last.stamp.time >= version.stamp.time {
+        // One that is written again keeps the stamp that it had under another id.
+        if version.stamp.replica == dot.replica, let last = versions.last(where: { $0.stamp.replica == dot.replica }),
+            last.stamp.time >= version.stamp.time
+        {
             throw Violation(.stampsIncrease, "node \(node): \(dot) has stamp \(version.stamp), the one before it \(last.stamp)")
         }
         self.origins[index].versions.append(version)

@@ -45,6 +45,10 @@ package struct Step: Equatable, Sendable {
         case remove(node: Int, by: Int)
         /// The second half of that.
         case expel(node: Int, by: Int)
+        /// A node is away for a while, down or unreachable, and another is told to fence it.
+        case fence(node: Int, by: Int, isDown: Bool, for: Duration)
+        /// The second half of that.
+        case confine(node: Int, by: Int)
         /// A node is down for good, and an empty one comes under its name.
         case replace(node: Int, down: Duration)
     }
@@ -93,6 +97,7 @@ package struct Step: Equatable, Sendable {
         case .leave: .leave
         case .remove, .expel: .remove
         case .replace: .replace
+        case .fence, .confine: .fence
         }
     }
 }
@@ -164,6 +169,7 @@ package struct Script: Equatable, Sendable {
     private mutating func draw(_ fault: Fault, _ plan: WorldPlan, using random: inout SplitMix64) {
         let (at, node) = (Self.moment(plan, using: &random), Int.random(in: 0..<plan.allNodes, using: &random))
         func milliseconds(_ range: ClosedRange<Int>) -> Duration { .milliseconds(Int.random(in: range, using: &random)) }
+        func other() -> Int { (node + 1 + Int(random.next() % UInt64(max(1, plan.allNodes - 1)))) % plan.allNodes }
         func add(_ action: Step.Action) { self.steps.append(Step(at: at, action: action)) }
         switch fault {
         case .loss, .duplication, .delay, .split, .stall, .offset, .drift, .noClock: preconditionFailure("\(fault) is a rate")
@@ -190,7 +196,8 @@ package struct Script: Equatable, Sendable {
             self.steps.append(Step(at: later, action: .restore(node: node, down: milliseconds(10...6_000))))
         case .copy: add(.copy(node: node, for: milliseconds(500...8_000)))
         case .leave: add(.leave(node: node))
-        case .remove: add(.remove(node: node, by: (node + 1 + Int(random.next() % UInt64(max(1, plan.allNodes - 1)))) % plan.allNodes))
+        case .remove: add(.remove(node: node, by: other()))
+        case .fence: add(.fence(node: node, by: other(), isDown: random.next() % 3 == 0, for: milliseconds(1_500...6_000)))
         case .replace: add(.replace(node: node, down: milliseconds(10...6_000)))
         }
     }

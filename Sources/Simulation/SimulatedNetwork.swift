@@ -159,6 +159,12 @@ struct Partition: Equatable {
         }
     }
 
+    /// One node hears nobody, and nobody hears it.
+    init(nodes: Int, without node: Int) {
+        self.init(nodes: nodes)
+        for other in 0..<nodes where other != node { self.cutApart(node, other) }
+    }
+
     mutating func cutApart(_ one: Int, _ other: Int) { (self.blocked[one][other], self.blocked[other][one]) = (true, true) }
 
     func passes(from: Int, to: Int) -> Bool {

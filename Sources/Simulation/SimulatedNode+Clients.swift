@@ -95,6 +95,12 @@ extension SimulatedNode {
         }
     }
 
+    /// What it took along from a store that it gave up.
+    var exports: [Exported] {
+        let exports = self.replica == nil ? self.storedExports : self.committedExports
+        return exports.compactMap { export in try? export.withUnverifiedRecord { Exported(version: Ledger.Version($0)) } }
+    }
+
     // MARK: Looking inside
 
     /// All entries as a scan shows them.

@@ -250,6 +250,9 @@ final class SimulatedNode {
 
     func endPause(at now: Instant) { self.pausedUntil = min(self.pausedUntil, now) }
 
+    var storedExports: [Export] { self.contents.exports }
+    var committedExports: [Export] { self.base.contents.exports }
+
     // MARK: Threads
 
     func take(_ batch: Batch) { self.queue.append(batch) }

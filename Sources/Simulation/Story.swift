@@ -66,6 +66,9 @@ extension Step.Action {
         case .leave(let node): "node \(node) is told to leave"
         case .remove(let node, let by): "node \(node) is down for good, and node \(by) told to remove it"
         case .expel(let node, let by): "node \(by) is told to remove node \(node)"
+        case .fence(let node, let by, let isDown, let duration):
+            "node \(node) is \(isDown ? "killed, and back" : "cut off, and reached again") after \(duration); node \(by) will be told to fence it"
+        case .confine(let node, let by): "node \(by) is told to fence node \(node)"
         case .replace(let node, let down): "node \(node) is down for good, and an empty one comes under its name after \(down)"
         }
     }

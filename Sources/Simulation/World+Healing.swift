@@ -99,7 +99,7 @@ extension World {
         for node in self.members where node.replica?.stampsAheadMilliseconds ?? 0 > StampBounds.heldMilliseconds {
             if try self.empty(node) { self.counts[.farStamps] += 1 }
         }
-        for node in self.members where node.replica?.isExcluded ?? false {
+        for node in self.members where node.replica.map({ $0.isExcluded && !$0.seeksReturn }) ?? false {
             self.counts[.exclusions] += 1
             try self.empty(node)
         }
@@ -116,8 +116,16 @@ extension World {
         guard self.retirements == 0, self.now >= self.settledAt else { return false }
         return members.allSatisfy { node in
             guard let replica = node.replica, replica.isServing, !replica.isContested, node.pausedUntil <= self.now else { return false }
+            guard replica.store.exportCounts.undecided == 0 || !self.canSettle(replica) else { return false }
             return replica.peerLinks.count { $0.isReady } == members.count - 1
         }
+    }
+
+    /// Whether all that a node counts are there, and none has lost something: otherwise nobody knows what they have of retired replicas, and nothing that
+    /// was written under those is decided (I25).
+    private func canSettle(_ replica: Replica) -> Bool {
+        let there = self.members.compactMap { $0.replica.flatMap { $0.store.hasDamage ? nil : $0.store.identity.replica } }
+        return replica.roster?.active.allSatisfy { there.contains($0.replica) } ?? true
     }
 
     /// What is waited for.
@@ -125,7 +133,11 @@ extension World {
         self.members.map { node in
             guard let replica = node.replica else { return "node \(node.index) is down" }
             let links = replica.peerLinks.count { $0.isReady }
-            let waits = [replica.isServing ? nil : "does not serve", replica.isContested ? "contested" : nil, replica.isHolding ? "holds" : nil]
+            let waits = [
+                replica.isServing ? nil : "does not serve", replica.isContested ? "contested" : nil, replica.isHolding ? "holds" : nil,
+                replica.seeksReturn ? "wants to return" : nil,
+                replica.store.exportCounts.undecided > 0 ? "has \(replica.store.exportCounts.undecided) exports to decide" : nil,
+            ]
             return (["node \(node.index) has \(links) links"] + waits.compactMap(\.self)).joined(separator: ", ")
         }.joined(separator: "; ")
     }

@@ -30,6 +30,9 @@ extension World {
             self.plan(.happen(.expel(node: index, by: by)), in: Self.leavingTime)
         case .expel(let index, let by):
             if try self.order(["HEARSAY", "REMOVE", "node\(self.member(index).index)"], of: self.member(by)) { self.counts[.remove] += 1 }
+        case .fence(let index, let by, let isDown, let duration):
+            try self.fence(self.member(index), by: by, isDown: isDown, for: duration)
+        case .confine(let index, let by): try self.confine(self.member(index), by: self.member(by))
         case .replace(let index, let down): try self.replace(self.member(index), down: down)
         default: preconditionFailure("\(action) is nothing that operators do")
         }

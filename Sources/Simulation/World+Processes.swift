@@ -50,7 +50,7 @@ extension World {
             self.member(index).clock.step(milliseconds: milliseconds)
             self.plan(.happen(.endLeap(node: index, milliseconds: milliseconds)), in: duration)
         case .endLeap(let index, let milliseconds): self.member(index).clock.step(milliseconds: -milliseconds)
-        case .join, .wipe, .snapshot, .restore, .copy, .leave, .remove, .expel, .replace: try self.operateMembership(action)
+        case .join, .wipe, .snapshot, .restore, .copy, .leave, .remove, .expel, .replace, .fence, .confine: try self.operateMembership(action)
         }
     }
 
@@ -203,6 +203,8 @@ extension World {
         let (begun, resumed) = replica.bootstraps
         self.counts[.drops] += replica.store.counters.droppedTombstones
         self.counts[.adoptions] += replica.store.counters.adoptions
+        self.counts[.reentered] += replica.salvageCounts.reentered
+        self.counts[.salvaged] += replica.salvageCounts.salvaged
         self.counts[.knownRemoved] += replica.store.counters.knownRemoved
         self.counts[.bootstraps] += begun
         self.counts[.resumedBootstraps] += resumed

@@ -19,6 +19,9 @@ extension World {
     /// Nothing passes between two nodes any more; what they say to each other is lost.
     package func cutApart(_ one: Int, _ other: Int) { self.network.partition.cutApart(one, other) }
 
+    /// Everything passes again.
+    package func joinTogether() { self.network.partition = Partition(nodes: self.plan.allNodes) }
+
     package func run(for duration: Duration) throws { try self.run(until: self.now + duration) }
 
     /// A client's SET on one node.

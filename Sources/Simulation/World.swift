@@ -26,6 +26,8 @@ package final class World {
         case load(node: Int, incarnation: Int)
         case readLog(node: Int, incarnation: Int, link: UInt64, number: UInt16, LogRead)
         case rejoin(partition: Int)
+        /// The process has asked to be started again on its folder.
+        case reopen(node: Int, incarnation: Int)
         case restart(node: Int)
         case makeRoom(node: Int)
         case retire(node: Int)
@@ -48,6 +50,8 @@ package final class World {
     var floors = Floors()
     /// Of each key the greatest version that rotted on a disk. Where no other had it, it is gone with what it had overwritten, and counts as seen.
     var rotted: [Int: Stamp] = [:]
+    /// Of what nodes took along, what has nothing to do where nothing else is.
+    var moot: [Ledger.Version] = []
     /// Numbers clients' attempts.
     var attempts: UInt64 = 0
     /// Faults are over, and clients have gone.
@@ -176,6 +180,7 @@ package final class World {
             let records = node.run(read)
             self.counts[.logReads] += 1
             try self.turn(node) { $0.logWasRead(link: link, number: number, records, at: self.now) }
+        case .reopen(let index, let incarnation): if let node = self.node(index, incarnation) { try self.reopen(node) }
         case .rejoin(let number): if number == self.partitions { self.network.partition = Partition(nodes: self.plan.allNodes) }
         case .restart(let index): try self.restart(self.nodes[index])
         case .makeRoom(let index): self.nodes[index].makeRoom()
@@ -265,6 +270,7 @@ package final class World {
             case .dial(let address):
                 self.plan(.connect(from: node.index, incarnation: node.incarnation, address), in: self.network.delay(&self.counts))
             case .tell: break
+            case .reopen: self.plan(.reopen(node: node.index, incarnation: node.incarnation), in: .milliseconds(1))
             case .readLog(let link, let number, let read):
                 let time = Duration.microseconds(Int.random(in: 20...2_000, using: &self.disks))
                 self.plan(.readLog(node: node.index, incarnation: node.incarnation, link: link, number: number, read), in: time)
@@ -302,7 +308,7 @@ extension World.Event {
     var node: Int? {
         switch self {
         case .connect(let node, _, _), .wake(let node, _), .append(let node, _), .sync(let node, _), .drain(let node, _), .load(let node, _),
-            .readLog(let node, _, _, _, _):
+            .readLog(let node, _, _, _, _), .reopen(let node, _):
             node
         case .deliver(let connection, let side, _), .hangUp(let connection, let side, _): connection.node(of: side)
         case .operate, .happen, .rejoin, .restart, .makeRoom, .retire: nil

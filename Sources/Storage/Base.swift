@@ -22,13 +22,15 @@ package struct BaseStatistics: Equatable, Sendable {
     package var entries: UInt64 = 0
     /// Of these, tombstones.
     package var tombstones: UInt64 = 0
+    /// Beside the entries, what its node took along from an earlier store.
+    package var exports: UInt64 = 0
     /// The file's used pages, in bytes.
     package var usedBytes: UInt64 = 0
     /// Readers that pin old pages, this process's own included.
     package var readers: Int = 0
 
-    package init(entries: UInt64 = 0, tombstones: UInt64 = 0, usedBytes: UInt64 = 0, readers: Int = 0) {
-        (self.entries, self.tombstones, self.usedBytes, self.readers) = (entries, tombstones, usedBytes, readers)
+    package init(entries: UInt64 = 0, tombstones: UInt64 = 0, exports: UInt64 = 0, usedBytes: UInt64 = 0, readers: Int = 0) {
+        (self.entries, self.tombstones, self.exports, self.usedBytes, self.readers) = (entries, tombstones, exports, usedBytes, readers)
     }
 }
 
@@ -69,6 +71,8 @@ package protocol BaseReader: AnyObject {
     func advance() throws(StoreError) -> BaseEntry?
     /// Where the tombstones of a replica are, ascending by sequence number, no more than so many. Another version may have taken their place.
     func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [TombstonePlace]
+    /// Exports in the order of their places, behind one of them, no more than so many.
+    func exports(behind place: ExportPlace?, limit: Int) throws(StoreError) -> [Export]
 }
 
 /// What the base's index of tombstones knows of one.
@@ -96,7 +100,10 @@ package protocol BaseWriter: AnyObject {
     func firstTombstone(of replica: ReplicaID, through sequence: UInt64) throws(StoreError) -> TombstonePlace?
     /// Takes a tombstone out of the index: what has its key is another version.
     func forgetTombstone(_ dot: Dot) throws(StoreError)
-    /// Takes all entries out.
+    /// Stores an export in place of what lies there.
+    func keep(_ export: Export) throws(StoreError)
+    func removeExport(at place: ExportPlace) throws(StoreError)
+    /// Takes all entries out; exports stay.
     func removeAll() throws(StoreError)
     /// Takes a key's entry out. The last `seek` must have been for that key, and have found it.
     func remove(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError)

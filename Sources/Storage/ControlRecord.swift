@@ -19,8 +19,12 @@ package enum ControlKey: UInt8, CaseIterable, Sendable {
     case clearance = 7
     /// Not empty where the store is older than what other members have forgotten: it serves nobody.
     case forgetful = 8
+    /// The node gives up this store for that of the others: `ReturnOrder`. The next start begins with it.
+    case returning = 9
     /// How far a bootstrap has got. The base has it with the entries that it counts; the log only ends it.
     case bootstrap = 10
+    /// The list of members that a store had that was given up: whom to ask to be let in again.
+    case formerMembers = 11
 }
 
 extension Start {

@@ -36,8 +36,15 @@ package final class MemoryBase: Base {
     package struct Contents: Equatable, Sendable {
         package var entries: [Entry] = []
         package var checkpoint: Checkpoint?
+        /// By place, ascending.
+        package var exports: [Export] = []
 
         package init() {}
+
+        func exportIndex(of place: ExportPlace) -> (index: Int, isPresent: Bool) {
+            let index = self.exports.firstIndex { !$0.place.rowKey.lexicographicallyPrecedes(place.rowKey) } ?? self.exports.endIndex
+            return (index, index < self.exports.endIndex && self.exports[index].place == place)
+        }
 
         /// There is no index: all entries are looked at.
         func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> [TombstonePlace] {
@@ -83,7 +90,9 @@ package final class MemoryBase: Base {
             entry.value.withUnsafeBytes { RecordView(key: UnsafeRawBufferPointer(start: nil, count: 0), value: $0)?.isTombstone ?? false }
         }
         let bytes = contents.entries.reduce(0) { $0 + $1.key.count + $1.value.count + 8 }
-        return BaseStatistics(entries: UInt64(contents.entries.count), tombstones: UInt64(tombstones), usedBytes: UInt64(bytes))
+        return BaseStatistics(
+            entries: UInt64(contents.entries.count), tombstones: UInt64(tombstones), exports: UInt64(contents.exports.count), usedBytes: UInt64(bytes)
+        )
     }
 
     /// Keeps the bytes it lends at a fixed address until the snapshot goes.
@@ -147,6 +156,12 @@ package final class MemoryBase: Base {
             Array(self.held.tombstones(of: replica, sequences).prefix(limit))
         }
 
+        func exports(behind place: ExportPlace?, limit: Int) -> [Export] {
+            guard let place else { return Array(self.held.exports.prefix(limit)) }
+            let (index, isPresent) = self.held.exportIndex(of: place)
+            return Array(self.held.exports[(isPresent ? index + 1 : index)...].prefix(limit))
+        }
+
         private func current() -> BaseEntry? {
             self.position < self.held.entries.count ? self.lender.entry(self.held.entries[self.position]) : nil
         }
@@ -192,6 +207,16 @@ package final class MemoryBase: Base {
         }
 
         func forgetTombstone(_ dot: Dot) {}
+
+        func keep(_ export: Export) {
+            let (index, isPresent) = self.staged!.exportIndex(of: export.place)
+            if isPresent { self.staged!.exports[index] = export } else { self.staged!.exports.insert(export, at: index) }
+        }
+
+        func removeExport(at place: ExportPlace) {
+            let (index, isPresent) = self.staged!.exportIndex(of: place)
+            if isPresent { self.staged!.exports.remove(at: index) }
+        }
 
         func removeAll() { self.staged!.entries.removeAll() }
 

@@ -48,6 +48,8 @@ package final class Store {
     var lateTombstone: LogPosition = 0
     /// A sweep waits for what the table holds.
     var wantsDrain = false
+    /// What this node took along from a store that it gave up.
+    package internal(set) var exportCounts: ExportCounts
     /// Entries of the base that are to leave it.
     var rotten: [RottenEntry] = []
     /// What makes their loss durable.
@@ -133,6 +135,7 @@ package final class Store {
         (self.logIndex, self.segments) = (recovered.logIndex, Deque(recovered.segments))
         self.drainedSeen = recovered.drainedSeen
         self.undrainedDrops = recovered.scan.dropped
+        self.exportCounts = recovered.exports
         for key in ControlKey.allCases { self.readControl(key) }
         self.countingFloors = self.clearance.floors
         self.foundRotten(atStart: recovered.scan.rotten)
@@ -161,7 +164,7 @@ package final class Store {
         case .clearance:
             self.clearance = value.flatMap(Clearance.init(controlValue:)) ?? Clearance()
             self.clearanceRevision &+= 1
-        case .members, .founding, .start, .replica, .bootstrap: break
+        case .members, .founding, .start, .replica, .returning, .bootstrap, .formerMembers: break
         }
     }
 
@@ -226,7 +229,8 @@ package final class Store {
 
     // MARK: Writing
 
-    /// Applies a version that wins over whatever the key has, without reading it: a write of this node, whose stamp is the greatest.
+    /// Applies a version that wins over whatever the key has, without reading it: a write of this node, whose stamp is the greatest, or one that is
+    /// written again with the stamp that it had.
     ///
     /// - Parameter fill: writes the payload into memory of exactly `payloadByteCount` bytes.
     /// - Returns: the position that an answer to this write depends on.
@@ -249,10 +253,11 @@ package final class Store {
 
     private func insert(_ slot: Table.Slot, _ chunk: Chunk, _ header: VersionHeader) {
         precondition(header.dot.sequence == self.seen.watermark(of: header.dot.replica) + 1, "\(header.dot) does not follow \(self.seen)")
-        precondition(header.stamp.time > self.greatestStamp, "stamp \(header.stamp) is not above \(self.greatestStamp)")
+        let isNew = header.stamp.replica == header.dot.replica
+        precondition(!isNew || header.stamp.time > self.greatestStamp, "stamp \(header.stamp) is not above \(self.greatestStamp)")
         let previous = self.putFolded(slot, chunk)
         _ = self.seen.insert(header.dot)
-        self.greatestStamp = header.stamp.time
+        self.greatestStamp = max(self.greatestStamp, header.stamp.time)
         self.undo.append(Undo(position: slot.position, change: .put(slot, previous: previous, dot: header.dot)))
     }
 

@@ -14,6 +14,8 @@ package struct OpeningReport: Equatable, Sendable {
     package var tornBytes = 0
     /// Set where a damaged log was put aside: the store came back under a new replica id.
     package var droppedDamage: LogDamage?
+    /// Set where the store was given up for the others': it is empty, and joins.
+    package var startedOver: StartOverReport?
 }
 
 extension Store {
@@ -53,17 +55,33 @@ extension Store {
             try onDisk { () throws(DiskError) in try log.prepare(for: end, keepFrom: keepFrom) }
         }
         (report.replayedRecords, report.tornBytes) = (replay.records, end.damage == nil ? end.tornBytes : 0)
+        if end.damage == nil, let order = replay.checkpoint.control[.returning].flatMap(ReturnOrder.init(controlValue:)) {
+            report.startedOver = try replay.startOver(base, exporting: order, head: end.head, using: &generator)
+            try onDisk { () throws(DiskError) in try LogReader(disk: disk).prepare(for: end, keepFrom: end.head) }
+        }
 
         let reader = try base.makeReader()
         let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey, replay.checkpoint.floors)
         (report.entries, report.damagedEntries, report.digest) = (scan.tree.root.entries, scan.rotten.count, scan.tree.root)
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
         let recovered = RecoveredStore(
-            checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position, drainedSeen: drainedSeen,
-            table: replay.table, scan: scan,
+            checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position,
+            drainedSeen: report.startedOver == nil ? drainedSeen : Seen(), table: replay.table, scan: scan, exports: try Self.countExports(reader),
             logIndex: replay.logIndex, segments: try onDisk { () throws(DiskError) in try LogReader(disk: disk).segmentPositions })
         let store = Store(configuration: configuration, base: base, reader: reader, recovered: recovered, saltSeed: generator.next())
         return (store, report)
+    }
+
+    private static func countExports(_ reader: any BaseReader) throws(StoreError) -> ExportCounts {
+        var (counts, last) = (ExportCounts(), nil as ExportPlace?)
+        try reader.open()
+        defer { reader.reset() }
+        while true {
+            let exports = try reader.exports(behind: last, limit: 1_000)
+            guard !exports.isEmpty else { return counts }
+            for export in exports { counts.count(export.state) }
+            last = exports.last?.place
+        }
     }
 
     /// The first checkpoint of a new store.
@@ -101,6 +119,7 @@ struct RecoveredStore {
     let drainedSeen: Seen
     let table: Table
     let scan: BaseScan
+    let exports: ExportCounts
     let logIndex: LogIndex
     let segments: [LogPosition]
 }
@@ -173,9 +192,13 @@ private struct Replay {
 
     /// Stores everything in the base, under a new replica id and behind a log that will be put aside.
     mutating func moveToBase(_ base: any Base, head: LogPosition, newReplica: ReplicaID) throws(StoreError) {
-        try self.dropSuperseded(by: base)
         self.checkpoint.control[.replica] = ReplicaChange(new: newReplica, old: self.checkpoint.identity.replica).controlValue
         self.checkpoint.identity.replica = newReplica
+        try self.moveToBase(base, head: head)
+    }
+
+    private mutating func moveToBase(_ base: any Base, head: LogPosition) throws(StoreError) {
+        try self.dropSuperseded(by: base)
         self.checkpoint.position = head
         var drain = Drain(DrainJob(table: self.table, checkpoint: self.checkpoint, progress: DrainProgress()), into: base.makeWriter())
         while true {
@@ -183,6 +206,58 @@ private struct Replay {
         }
         self.table = Table()
     }
+
+    /// Makes the store an empty one that belongs to no cluster, but for what was written under ids that nobody writes under any more: that lies beside the
+    /// entries from now on. A crash on the way leaves the store as it was, and the next start begins again.
+    mutating func startOver(
+        _ base: any Base, exporting order: ReturnOrder, head: LogPosition, using generator: inout some RandomNumberGenerator
+    ) throws(StoreError) -> StartOverReport {
+        try self.moveToBase(base, head: head)
+        let report = try self.export(order, in: base)
+        var control: [ControlKey: [UInt8]] = [:]
+        control[.start] = self.checkpoint.control[.start]
+        control[.formerMembers] = self.checkpoint.control[.members]
+        let identity = Identity(unfoundedUsing: &generator)
+        self.checkpoint = Checkpoint(identity: identity, position: head, greatestStamp: self.checkpoint.greatestStamp, control: control)
+        self.logIndex = LogIndex()
+        let writer = base.makeWriter()
+        try writer.begin()
+        try writer.removeAll()
+        try writer.commit(self.checkpoint)
+        return report
+    }
+
+    private func export(_ order: ReturnOrder, in base: any Base) throws(StoreError) -> StartOverReport {
+        var (report, gathered) = (StartOverReport(), 0)
+        let (identity, floors) = (self.checkpoint.identity, self.checkpoint.floors)
+        let (reader, writer) = (try base.makeReader(), base.makeWriter())
+        try reader.open()
+        try writer.begin()
+        var next = try reader.seek(Token(rawValue: 0))
+        while let entry = next {
+            if let record = entry.record, entry.isIntact(under: identity.digestKey) {
+                if order.replicas.contains(record.dot.replica), !floors.haveDropped(record) {
+                    try writer.keep(Export(record, of: identity.cluster))
+                    report.exports += 1
+                    gathered += entry.key.count + record.value.count + Self.bytesPerRow
+                    if gathered >= Self.bytesPerTransaction {
+                        gathered = 0
+                        try writer.commit(nil as Checkpoint?)
+                        try writer.begin()
+                    }
+                }
+            } else {
+                report.rotten += 1
+            }
+            next = try reader.advance()
+        }
+        try writer.commit(nil as Checkpoint?)
+        return report
+    }
+
+    /// A transaction of LMDB has room for so many changed pages.
+    private static let bytesPerTransaction = 32 << 20
+    private static let bytesPerRow = 100
 
     /// Forgets versions of which the base has newer ones: a drain that a crash ended may have stored what the damage took from the log.
     private mutating func dropSuperseded(by base: any Base) throws(StoreError) {

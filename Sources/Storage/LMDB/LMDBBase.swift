@@ -7,6 +7,7 @@ import Versioning
 ///
 ///     entries     token 8 B big endian ‖ key        → header ‖ payload (RecordLayout)
 ///     tombstones  replica id 16 B ‖ sequence 8 B, big endian → token ‖ key
+///     exports     cluster id 16 B ‖ replica id 16 B ‖ sequence 8 B, big endian → state ‖ key length ‖ key ‖ header ‖ payload (Export)
 ///     meta        "checkpoint"                       → Checkpoint
 ///                 "control-" ‖ name of a control key → its value
 ///                 "checksum-" ‖ the same name → XXH3-64 of the value, which stores of older programs do not have
@@ -14,6 +15,7 @@ package final class LMDBBase: Base {
     private let environment: Environment
     fileprivate let entries: MDB_dbi
     fileprivate let tombstones: MDB_dbi
+    fileprivate let exports: MDB_dbi
     fileprivate let meta: MDB_dbi
 
     static let checkpointKey = Array("checkpoint".utf8)
@@ -32,8 +34,9 @@ package final class LMDBBase: Base {
         let entries = try transaction.database(Self.entriesName, flags: flags)
         let tombstones = try transaction.database("tombstones", flags: flags)
         let meta = try transaction.database("meta", flags: flags)
+        let exports = try transaction.database("exports", flags: MDB_CREATE)  // Stores of older programs have none.
         try transaction.commit()
-        (self.environment, self.entries, self.tombstones, self.meta) = (environment, entries, tombstones, meta)
+        (self.environment, self.entries, self.tombstones, self.meta, self.exports) = (environment, entries, tombstones, meta, exports)
     }
 
     /// Makes the file under another name where there is none, and gives it its own once it is durable: LMDB's first pages can tear, and
@@ -121,7 +124,8 @@ package final class LMDBBase: Base {
         defer { mdb_txn_abort(transaction) }
         return BaseStatistics(
             entries: UInt64(try self.statistics(transaction, self.entries).ms_entries),
-            tombstones: UInt64(try self.statistics(transaction, self.tombstones).ms_entries), usedBytes: try self.environment.usedBytes(),
+            tombstones: UInt64(try self.statistics(transaction, self.tombstones).ms_entries),
+            exports: UInt64(try self.statistics(transaction, self.exports).ms_entries), usedBytes: try self.environment.usedBytes(),
             readers: try self.environment.readerCount())
     }
 
@@ -218,6 +222,21 @@ private final class LMDBReader: BaseReader {
         }
         return places
     }
+
+    func exports(behind place: ExportPlace?, limit: Int) throws(StoreError) -> [Export] {
+        var exports: [Export] = []
+        let cursor = try self.transaction.cursor(on: self.base.exports)
+        let start = place?.rowKey ?? []
+        var item = try start.span.bytes.withUnsafeBytes { start throws(StoreError) in
+            try start.isEmpty ? cursor.read(MDB_FIRST, nil) : cursor.read(MDB_SET_RANGE, start)
+        }
+        while let (key, value) = item, exports.count < limit {
+            // What cannot be read is as good as not there: it stays for whoever looks at the file.
+            if let export = Export(rowKey: key, rowValue: value), export.place != place { exports.append(export) }
+            item = try cursor.read(MDB_NEXT, nil)
+        }
+        return exports
+    }
 }
 
 private final class LMDBWriter: BaseWriter {
@@ -268,6 +287,17 @@ private final class LMDBWriter: BaseWriter {
     }
 
     func forgetTombstone(_ dot: Dot) throws(StoreError) { try self.transaction!.remove(self.dotKey.bytes(dot), from: self.base.tombstones) }
+
+    func keep(_ export: Export) throws(StoreError) {
+        let (key, value) = (export.rowKey, export.rowValue)
+        try key.span.bytes.withUnsafeBytes { key throws(StoreError) in
+            try value.span.bytes.withUnsafeBytes { value throws(StoreError) in try self.transaction!.put(key, value, in: self.base.exports) }
+        }
+    }
+
+    func removeExport(at place: ExportPlace) throws(StoreError) {
+        try place.rowKey.span.bytes.withUnsafeBytes { key throws(StoreError) in try self.transaction!.remove(key, from: self.base.exports) }
+    }
 
     func removeAll() throws(StoreError) {
         for database in [self.base.entries, self.base.tombstones] { try self.transaction!.empty(database) }
