@@ -49,7 +49,7 @@ extension Replica {
             self.take(introduction, on: link, at: moment.now)
         case (.ready, .introduction): break  // Repeated on its way.
         case (.meeting, .mayReturn(let roster)): self.answerReturn(roster, on: link, at: moment.now)
-        case (.returning, .comeBack): self.mayComeBack(on: link)
+        case (.returning, .comeBack(let seen)): self.mayComeBack(seen, on: link)
         case (.returning, .introduction(let introduction)): self.learnOnReturn(introduction.roster, on: link, at: moment.now)
         case (.returning, .roster(let bytes)): self.learnOnReturn(bytes, on: link, at: moment.now)
         case (.meeting, .roster(let bytes)), (.ready, .roster(let bytes)): self.learn(bytes, on: link, at: moment.now)

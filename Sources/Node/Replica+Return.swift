@@ -2,15 +2,16 @@ import Basics
 import Membership
 import PeerWire
 import Storage
+import Versioning
 
 /// How a node comes back on which the others do not count any more (I24): one that was fenced, or whose store is older than what they have forgotten.
 ///
-/// What it holds may have been deleted everywhere else, with nothing left that says so. So it gives up its store for that of the others. What it wrote itself
-/// perhaps nobody else has: that it takes along (`Export`), and decides on each once it has everything else.
+/// What it holds may have been deleted everywhere else, with nothing left that says so. So it gives up its store for that of the others. What
+/// perhaps nobody else has it takes along (`Export`), and decides on each once it has everything else.
 ///
 ///     returning node                    a member
 ///     may I return? + roster  →         takes the roster over; has all data, and counts itself
-///                             ←         come back
+///                             ←         come back + what it has seen
 ///     order in the log, restart: exports, empty store, new id → joins as any other
 ///
 /// - Invariant: of those who wait to return the last never gets an answer: only a complete member gives one, and none that waits itself.
@@ -53,19 +54,16 @@ extension Replica {
         let before = self.peers!.table.roster
         // It will not come back under this id.
         if (try? self.peers!.table.change { $0.retire(link.peer!, as: .fenced) }) == true { self.rosterChanged(from: before, at: now) }
-        self.send(.comeBack, on: link, dependsOn: self.store.appliedPosition)
+        self.send(.comeBack(seen: self.store.seenWithoutGaps), on: link, dependsOn: self.store.appliedPosition)
     }
 
-    /// A member has everything: the next start gives up this store.
-    func mayComeBack(on link: PeerLink) {
+    /// A member has everything that it has seen: the next start gives up this store.
+    func mayComeBack(_ seen: Seen, on link: PeerLink) {
         guard self.seeksReturn, self.peers!.returnsBehind == nil, self.peers!.table.roster.isActive(link.peer!) else {
             return self.close(link, because: nil)
         }
-        let retired = self.peers!.table.roster.entries.filter { $0.status != .active }.map(\.member.replica)
-        let own = self.store.identity.replica
-        let order = ReturnOrder(replicas: [own] + retired.filter { $0 != own })
         self.peers!.tickIsMixed = true
-        self.peers!.returnsBehind = self.store.setControl(.returning, order.controlValue)
+        self.peers!.returnsBehind = self.store.order(ReturnOrder(seen: seen))
         self.close(link, because: nil)
     }
 

@@ -7,7 +7,8 @@ import Versioning
 
 /// What this node took along from a store that it gave up, and what becomes of it (I24).
 ///
-/// Once it has everything that the others have, and those have settled what they hold of the id under which a version was written, each is decided by itself:
+/// Once it has everything that the others have, each is decided by itself. What a member wrote under an id that still counts is with that member, and comes
+/// from it. Of other ids it is waited until all have settled what they hold of them:
 ///
 ///     they have its dot                                   it is known
 ///     the key has a version as great or greater           it is dominated
@@ -87,8 +88,12 @@ extension Replica {
     }
 
     private func fate(of record: RecordView, _ token: Token, at moment: Moment) throws(StoreError) -> Fate {
-        // Before that some member may be about to tell that it has it.
-        guard self.store.settled.contains(record.dot.replica) else { return .waits }
+        guard self.store.settled.contains(record.dot.replica) else {
+            // Of an id that counts no more some member may be about to tell that it has it.
+            let counts = self.roster?.isActive(record.dot.replica) ?? false
+            return counts && self.store.seen.covers(record.dot) ? .known : .waits
+        }
+        // What has been seen tells nothing here: the gaps of what is settled count as seen.
         if self.store.settled.writes.covers(record.dot) { return .known }
         switch self.stampBounds.verdict(on: record.stampTime) {
         case .taken: break

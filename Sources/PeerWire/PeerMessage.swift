@@ -25,8 +25,8 @@ package enum PeerMessage: Equatable, Sendable {
     case usedUp
     /// A node of the same cluster on which the others do not count any more asks whether it may give up its data for theirs. The roster as it knows it.
     case mayReturn(roster: [UInt8])
-    /// A member that has everything says yes.
-    case comeBack
+    /// A member that has everything says yes, and what it has seen.
+    case comeBack(seen: Seen)
     /// Founding together: an offer, and the standing acceptance that answers it, in their own encoding.
     case offer([UInt8])
     case answer([UInt8])

@@ -72,7 +72,9 @@ package enum PeerWire {
         case .mayReturn(let roster):
             bytes.append(FrameType.mayReturn.rawValue)
             bytes.append(contentsOf: roster)
-        case .comeBack: bytes.append(FrameType.comeBack.rawValue)
+        case .comeBack(let seen):
+            bytes.append(FrameType.comeBack.rawValue)
+            seen.encode(into: &bytes)
         case .twin(let nonce):
             bytes.append(FrameType.twin.rawValue)
             bytes.append(nonce)
@@ -189,8 +191,9 @@ package enum PeerWire {
         case .roster: return .roster(reader.rest())
         case .mayReturn: return .mayReturn(roster: reader.rest())
         case .comeBack:
+            let seen = try reader.restAsSeen()
             try reader.end()
-            return .comeBack
+            return .comeBack(seen: seen)
         case .clearance: return .clearance(reader.rest())
         case .push: return .push(try Self.readPush(&reader))
         case .part, .lastPart: throw .misplacedPart

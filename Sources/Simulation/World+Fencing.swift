@@ -28,14 +28,11 @@ extension World {
         self.counts[.fence] += 1
     }
 
-    /// A process ends to start again on what it keeps of its store. Members on which it still counts have what they wrote themselves: that is all that it
-    /// leaves behind.
+    /// A process ends to start again on what it keeps of its store. Nothing is excused: what it leaves behind the member that let it has.
     func reopen(_ node: SimulatedNode) throws {
-        guard let replica = node.replica, let roster = replica.roster else { return }
-        let own = replica.store.identity.replica
+        guard node.replica != nil else { return }
         self.counts[.returns] += 1
         self.countBootstraps(of: node)
-        self.excuseUnreplicated(of: node) { $0.dot.replica != own && roster.isActive($0.dot.replica) }
         let interrupted = node.pending.map(\.attempt)
         self.closeAll(of: node, tellsOthers: true)
         node.kill()

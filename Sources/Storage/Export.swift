@@ -2,8 +2,7 @@ import Basics
 import Digests
 import Versioning
 
-/// A version that a node took along when it gave up its store for that of the others (I24): written under an id that nobody writes under any more, and
-/// perhaps known to nobody else.
+/// A version that a node took along when it gave up its store for that of the others (I24): the member that let it has not seen it.
 ///
 /// Exports lie in the base beside the entries, by cluster and dot, and are nothing that the store holds: no lookup, digest or peer sees them. Once the
 /// node has everything that the others have, each is decided.

@@ -22,6 +22,15 @@ extension Store {
         return self.put(header, key: record.key, token: token, payloadByteCount: payload.count, at: now) { $0.copyMemory(from: payload) }
     }
 
+    /// Has the next start give up this store.
+    ///
+    /// - Returns: what depends on it.
+    package func order(_ order: ReturnOrder) -> LogPosition {
+        let value = order.controlValue
+        // With nothing said to be there everything is taken along, and found to be known later.
+        return self.setControl(.returning, value.count > ControlRecord.maximumValueByteCount ? ReturnOrder(seen: Seen()).controlValue : value)
+    }
+
     /// Ends exports: those that are decided go, what an operator has to decide stays as that.
     ///
     /// The loop writes to the base itself: it happens rarely, and there is no drain just then.
@@ -54,32 +63,22 @@ extension Store {
     }
 }
 
-/// Has the next start give up the store: what was written under these ids is taken along, as perhaps nobody else has it. Everything else the others have.
-///
-/// Encoding: the ids, 16 bytes each, big endian.
+/// Has the next start give up the store for that of a member which has seen so much: what it has not seen is taken along.
 package struct ReturnOrder: Equatable, Sendable {
-    package let replicas: [ReplicaID]
+    package let seen: Seen
 
-    /// - Precondition: one at least.
-    package init(replicas: [ReplicaID]) {
-        precondition(!replicas.isEmpty, "an order without an id")
-        self.replicas = replicas
-    }
+    package init(seen: Seen) { self.seen = seen }
 
     package var controlValue: [UInt8] {
         var bytes: [UInt8] = []
-        for replica in self.replicas {
-            for word in [replica.high, replica.low] { withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) } }
-        }
+        self.seen.encode(into: &bytes)
         return bytes
     }
 
     /// Nil where the bytes are none.
     package init?(controlValue bytes: [UInt8]) {
-        guard !bytes.isEmpty, bytes.count % ReplicaID.byteCount == 0 else { return nil }
-        self.replicas = bytes.withUnsafeBytes { bytes in
-            stride(from: 0, to: bytes.count, by: ReplicaID.byteCount).map { bytes.baseAddress!.replicaID(at: $0) }
-        }
+        guard let seen = bytes.withUnsafeBytes({ try? Seen(decoding: $0) }) else { return nil }
+        self.init(seen: seen)
     }
 }
 

@@ -195,6 +195,14 @@ extension Store {
         self.keep(clearance, settled: new)
     }
 
+    /// What has been seen, without what counts as seen because no member has it.
+    package var seenWithoutGaps: Seen {
+        self.settled.ids.reduce(into: self.seen) { seen, replica in
+            seen = seen.without(replica)
+            seen.join(self.settled.writes.only(replica))
+        }
+    }
+
     private func keep(_ clearance: Clearance, settled new: [ReplicaID]) {
         let bytes = clearance.encoded
         guard !new.isEmpty, bytes.count <= ControlRecord.maximumValueByteCount else { return }

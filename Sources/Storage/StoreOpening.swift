@@ -207,8 +207,7 @@ private struct Replay {
         self.table = Table()
     }
 
-    /// Makes the store an empty one that belongs to no cluster, but for what was written under ids that nobody writes under any more: that lies beside the
-    /// entries from now on. A crash on the way leaves the store as it was, and the next start begins again.
+    /// Makes the store an empty one that belongs to no cluster, but for what the member that answered has not seen: that lies beside the entries from now on. A crash on the way leaves the store as it was, and the next start begins again.
     mutating func startOver(
         _ base: any Base, exporting order: ReturnOrder, head: LogPosition, using generator: inout some RandomNumberGenerator
     ) throws(StoreError) -> StartOverReport {
@@ -236,7 +235,7 @@ private struct Replay {
         var next = try reader.seek(Token(rawValue: 0))
         while let entry = next {
             if let record = entry.record, entry.isIntact(under: identity.digestKey) {
-                if order.replicas.contains(record.dot.replica), !floors.haveDropped(record) {
+                if !order.seen.covers(record.dot), !floors.haveDropped(record) {
                     try writer.keep(Export(record, of: identity.cluster))
                     report.exports += 1
                     gathered += entry.key.count + record.value.count + Self.bytesPerRow
