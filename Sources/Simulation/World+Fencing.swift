@@ -28,7 +28,8 @@ extension World {
         self.counts[.fence] += 1
     }
 
-    /// A process ends to start again on what it keeps of its store. Nothing is excused: what it leaves behind the member that let it has.
+    /// A process ends to start again on what it keeps of its store. Nothing is excused: what it leaves behind the member that let it has, and from now on
+    /// only members have it.
     func reopen(_ node: SimulatedNode) throws {
         guard node.replica != nil else { return }
         self.counts[.returns] += 1
@@ -39,6 +40,8 @@ extension World {
         node.endPause(at: self.now)
         for attempt in interrupted { self.retry(attempt) }
         try self.start(node)
+        let kept = Set(node.committedExports.map(\.dot))
+        node.forgetPositions { !kept.contains($0.dot) }
         for export in node.exports where export.isMootWhereNothingIs { self.moot.append(export.version) }
         self.counts[.exports] += node.exports.count
     }
