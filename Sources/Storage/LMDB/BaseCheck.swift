@@ -69,6 +69,8 @@ final class BaseReading {
         let entries: MDB_dbi
         let tombstones: MDB_dbi
         let meta: MDB_dbi
+        /// Nil in stores of older programs.
+        let exports: MDB_dbi?
     }
 
     private let environment: Environment
@@ -90,7 +92,9 @@ final class BaseReading {
         try self.environment.check(mdb_dbi_open(self.transaction, nil, 0, &unnamed), "open the unnamed database")
         try self.environment.check(mdb_stat(self.transaction, unnamed, &statistics), "stat")
         guard statistics.ms_entries > 0 else { return nil }
-        return Databases(entries: try self.open(LMDBBase.entriesName), tombstones: try self.open("tombstones"), meta: try self.open("meta"))
+        return Databases(
+            entries: try self.open(LMDBBase.entriesName), tombstones: try self.open("tombstones"), meta: try self.open("meta"),
+            exports: try? self.open("exports"))
     }
 
     private func open(_ name: String) throws(StoreError) -> MDB_dbi {

@@ -41,6 +41,12 @@ struct RowCheck: ~Copyable {
                 check.report(.damagedEntry("the list of tombstones names \(describe(value)), which no entry is called"))
             }
         }
+        guard let exports = databases.exports else { return }
+        try self.forEachRow(of: "exports", in: reading, exports) { check, key, value throws(StoreError) in
+            guard let digestKey = check.key else { return }
+            let isIntact = try Export(rowKey: key, rowValue: value)?.withRecord(under: digestKey) { _, _ in true } ?? false
+            if !isIntact { check.report(.damagedEntry("a version that was taken along from former data is not what was written")) }
+        }
     }
 
     /// Visits rows that ascend; the first one that does not ends the walk, as there is no telling what was passed by.

@@ -51,6 +51,9 @@ package final class TestCluster {
         return client
     }
 
+    /// Has the next use of a node's client connect anew: the node has closed the old connection.
+    package func forgetClient(_ index: Int) { self.clients[index] = nil }
+
     // MARK: Faults
 
     package func cut(_ some: Set<Int>, from others: Set<Int>) { self.change(some, others) { $0.cut() } }
