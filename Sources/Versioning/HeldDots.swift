@@ -127,15 +127,9 @@ extension Seen {
                 added[last].runs.append(range.sequences)
             }
         }
+        for index in added.indices { added[index].settle() }
         var seen = self
-        seen.join(
-            Seen(
-                checked: ContiguousArray(
-                    added.map { entry in
-                        var whole = Entry(replica: entry.replica, watermark: 0, runs: [])
-                        whole.join(entry)
-                        return whole
-                    })))
+        seen.join(Seen(checked: added))
         return seen
     }
 }

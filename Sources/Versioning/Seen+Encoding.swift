@@ -23,17 +23,22 @@ extension Seen {
     /// Of a replica without runs.
     private static let entryByteCount = 16 + 8 + 1
 
-    /// Appends the encoding: 2 bytes, 25 for each replica, 16 for each run.
+    /// How long the encoding is: 2 bytes, 25 for each replica, 16 for each run.
+    package var encodedByteCount: Int { self.entries.reduce(2) { $0 + Self.entryByteCount + $1.runs.count * Entry.runByteCount } }
+
+    /// Appends the encoding.
     package func encode(into bytes: inout [UInt8]) {
-        bytes.append(bigEndian: UInt16(self.entries.count))  // At most `maximumReplicas`.
-        for entry in self.entries {
-            bytes.append(bigEndian: entry.replica.high)
-            bytes.append(bigEndian: entry.replica.low)
-            bytes.append(bigEndian: entry.watermark)
-            bytes.append(UInt8(entry.runs.count))  // At most `maximumRunsPerReplica`.
-            for run in entry.runs {
-                bytes.append(bigEndian: run.lowerBound)
-                bytes.append(bigEndian: run.upperBound)
+        bytes.append(addingCapacity: self.encodedByteCount) { bytes in
+            bytes.append(bigEndian: UInt16(self.entries.count))  // At most `maximumReplicas`.
+            for entry in self.entries {
+                bytes.append(bigEndian: entry.replica.high)
+                bytes.append(bigEndian: entry.replica.low)
+                bytes.append(bigEndian: entry.watermark)
+                bytes.append(UInt8(entry.runs.count))  // At most `maximumRunsPerReplica`.
+                for run in entry.runs {
+                    bytes.append(bigEndian: run.lowerBound)
+                    bytes.append(bigEndian: run.upperBound)
+                }
             }
         }
     }
@@ -56,7 +61,7 @@ extension Seen {
 }
 
 extension Seen.Entry {
-    private static let runByteCount = 8 + 8
+    fileprivate static let runByteCount = 8 + 8
 
     fileprivate init(decoding rest: inout Slice<UnsafeRawBufferPointer>) throws(SeenError) {
         let replica = ReplicaID(high: try rest.take(UInt64.self), low: try rest.take(UInt64.self))
@@ -89,8 +94,8 @@ extension Slice where Base == UnsafeRawBufferPointer {
     }
 }
 
-extension [UInt8] {
+extension OutputSpan<UInt8> {
     fileprivate mutating func append(bigEndian number: some FixedWidthInteger) {
-        Swift.withUnsafeBytes(of: number.bigEndian) { self.append(contentsOf: $0) }
+        for shift in stride(from: number.bitWidth - 8, through: 0, by: -8) { self.append(UInt8(truncatingIfNeeded: number >> shift)) }
     }
 }
