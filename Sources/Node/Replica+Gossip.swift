@@ -219,7 +219,7 @@ extension Replica {
         if summary.membersHash == self.membersHash {
             link.theirEpoch = self.peers!.table.roster.epoch  // Where what it told of that was dropped on its way.
         } else if summary.part != .closing {
-            self.send(.roster(self.peers!.table.roster.encoded), on: link, dependsOn: self.store.appliedPosition)
+            self.send(.roster(self.peers!.table.encodedRoster), on: link, dependsOn: self.store.appliedPosition)
         }
         if summary.clearanceHash == self.clearanceHash {
             link.clearance = self.store.clearance
