@@ -210,7 +210,10 @@ extension Store {
     }
 
     /// True where the tree has work for `growDigest`.
-    package var wantsGrowth: Bool { self.tree.isGrowing || self.tree.wantsGrowth }
+    package var wantsGrowth: Bool {
+        // Asked for in every tick: of its fields before the tree itself, which would be copied.
+        self.tree.isGrowing || (self.tree.root.entries > self.tree.mostEntries && self.tree.wantsGrowth)
+    }
     /// The depth of the digest tree's leaves.
     package var leafBits: Int { self.tree.leafBits }
 }
