@@ -113,6 +113,7 @@ extension Replica {
 
     private func tend(_ link: PeerLink, at moment: Moment) throws(StoreError) {
         let now = moment.now
+        if link.isAtRest, now.since(link.lastHeard) <= Self.leastPatience { return }
         if link.isComingUp, now.since(link.openedAt) > Self.greetingPatience {
             return self.close(link, because: "it did not \(link.hasGreeted ? "introduce itself" : "greet")")
         }
@@ -158,7 +159,7 @@ extension Replica {
         func consider(_ deadline: Instant?) {
             if let deadline, earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
         }
-        for link in peers.links {
+        for link in peers.links where !link.isAtRest {
             if link.exchange != nil { consider(link.exchange!.session.deadline) }
             if link.isComingUp { consider(link.openedAt + Self.greetingPatience) }
             if self.isLetIn(link) { consider(link.lastHeard + Self.greetingPatience) }
@@ -167,7 +168,7 @@ extension Replica {
         }
         consider(peers.asking?.deadline)
         consider(self.bootstrapDeadline)
-        consider(peers.identity.deadline)
+        if case .asking(let until) = peers.identity.state { consider(until) }  // Its own property would be given a copy.
         consider(self.holdDeadline)
         consider(peers.dialer.deadline)
         if self.store.isFounded, !peers.links.isEmpty { consider(peers.rounds.deadline) }
@@ -177,7 +178,7 @@ extension Replica {
     /// True where a session could go on at once, but for entries that are to be folded.
     package var wantsPeerTick: Bool {
         guard self.peers != nil else { return false }
-        for link in self.peers!.links {
+        for link in self.peers!.links where !link.isAtRest {
             if link.owesSummary || (link.exchange != nil && !link.exchange!.inbox.isEmpty) || self.wantsToGive(on: link) { return true }
         }
         return false
