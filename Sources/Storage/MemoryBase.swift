@@ -86,7 +86,6 @@ package final class MemoryBase: Base {
         }
 
         func takeBack() {
-            if self.lent.isEmpty { return }  // As after most ticks.
             for bytes in self.lent { bytes.deallocate() }
             self.lent.removeAll(keepingCapacity: true)
         }
@@ -105,6 +104,7 @@ package final class MemoryBase: Base {
         func open() { if self.snapshot == nil { self.snapshot = self.base.entries } }
 
         func reset() {
+            if self.snapshot == nil { return }  // As after most ticks.
             self.snapshot = nil
             self.lender.takeBack()
         }

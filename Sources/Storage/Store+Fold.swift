@@ -18,6 +18,7 @@ extension Store {
     /// - Returns: false where a drain or a load has to end first: what the base holds for a key is then not known to be what the digest contains.
     package func fold(budget: Int) throws(StoreError) -> Bool {
         guard !self.isBaseMoving else { return false }
+        if self.live.unfolded == 0 { return true }
         let isNearlyDone = self.live.unfolded / Self.lastBudgets <= budget
         var steps = isNearlyDone ? .max : min(budget, .max / Self.stepsPerFold) * Self.stepsPerFold
         var (index, passes) = (self.live.start(of: self.foldCursor), 0)
