@@ -13,7 +13,7 @@ extension Replica {
     /// - Returns: the bytes that are done with. Where some are left over and `isHeldUp`, the peer is read no further until a later tick.
     package func received(_ bytes: UnsafeRawBufferPointer, on link: PeerLink, at moment: Moment) throws(StoreError) -> Int {
         var consumed = 0
-        while !link.isClosing, !self.isHeldUp {
+        while consumed < bytes.count, !link.isClosing, !self.isHeldUp {
             let next: (message: PeerMessage?, consumed: Int)
             do throws(PeerWireError) {
                 next = try link.reader.next(in: UnsafeRawBufferPointer(rebasing: bytes[consumed...]))

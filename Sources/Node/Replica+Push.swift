@@ -39,8 +39,13 @@ extension Replica {
 
     /// Up to fanout of the links, all in a small set.
     private func targets(among linked: [PeerLink]) -> [PeerLink] {
-        guard linked.count > self.peers!.rounds.fanout else { return linked }
-        return linked.shuffled(using: &self.peers!.random).prefix(self.peers!.rounds.fanout).sorted { $0.peer! < $1.peer! }
+        let fanout = self.peers!.rounds.fanout
+        guard linked.count > fanout else { return linked }
+        var targets = linked
+        targets.shuffle(using: &self.peers!.random)
+        targets.removeLast(targets.count - fanout)
+        targets.sort { $0.peer! < $1.peer! }
+        return targets
     }
 
     /// Whose links have answered lately. Others are pushed to and not named: they may hear nothing, and who knows them better tells

@@ -112,6 +112,8 @@ package final class Replica {
             self.resumeClock()
             self.peers!.identity.tookBack(at: now)
         }
+        // Nearly always that was nothing.
+        if peers.table.ownReplica == self.store.identity.replica, self.store.control(.members) == peers.table.encodedRoster { return }
         let table = try self.restoredTable(peers.table.ownName)
         if table != peers.table { self.peers!.table = table }
     }

@@ -263,6 +263,7 @@ package enum PeerWire {
         let count = Int(try reader.number(UInt8.self))
         guard count <= Push.maximumNamed else { throw reader.malformed }
         var named: [ReplicaID] = []
+        named.reserveCapacity(count)
         for _ in 0..<count {
             let replica = try reader.replica()
             if let last = named.last, replica <= last { throw reader.malformed }
