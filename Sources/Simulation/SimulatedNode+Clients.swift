@@ -74,16 +74,20 @@ extension SimulatedNode {
     private static func request(_ words: [[UInt8]]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(words.reduce(16) { $0 + 16 + $1.count })
-        func append(_ sign: Character, _ count: Int) {
-            bytes.append(sign.asciiValue!)
-            bytes += String(count).utf8
-            bytes += "\r\n".utf8
+        let lineEnd = [UInt8(ascii: "\r"), UInt8(ascii: "\n")]
+        func append(digitsOf count: Int) {
+            if count >= 10 { append(digitsOf: count / 10) }
+            bytes.append(UInt8(ascii: "0") + UInt8(count % 10))
         }
-        append("*", words.count)
+        bytes.append(UInt8(ascii: "*"))
+        append(digitsOf: words.count)
+        bytes += lineEnd
         for word in words {
-            append("$", word.count)
+            bytes.append(UInt8(ascii: "$"))
+            append(digitsOf: word.count)
+            bytes += lineEnd
             bytes += word
-            bytes += "\r\n".utf8
+            bytes += lineEnd
         }
         return bytes
     }

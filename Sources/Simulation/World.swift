@@ -220,7 +220,7 @@ package final class World {
         }
         for action in replica.endTick(at: self.now) { try self.perform(action, of: node) }
         for end in node.ends {
-            guard let link = end.connection.link(of: end.side) else { continue }
+            guard let link = end.connection.link(of: end.side), link.mayHaveOutput else { continue }
             while let bytes = try replica.nextOutput(link, at: moment) { self.send(bytes, on: end.connection, to: 1 - end.side) }
         }
         if let failure = replica.peerFailure { throw failure }
