@@ -313,7 +313,9 @@ extension Replica {
     }
 
     /// True where clients' commands are executed.
-    package var isServing: Bool { self.absence == nil }
+    package var isServing: Bool { !self.isStarting && self.exclusion == nil }
+
+    private var isStarting: Bool { self.isJoining || (self.peers != nil && !self.store.isFounded) }
 
     /// Why clients are not served, with the error's code; nil where they are.
     var absence: (code: StaticString, reason: String)? {
@@ -323,12 +325,13 @@ extension Replica {
 
     /// Why clients are told to wait; nil where they are served.
     var loadingReason: String? {
+        guard self.isStarting else { return nil }
         guard self.peers != nil else {
-            return self.isJoining ? "it has not got everything that its cluster holds yet: start it with --seed and a member's address" : nil
+            return "it has not got everything that its cluster holds yet: start it with --seed and a member's address"
         }
         if !self.store.isFounded {
             return self.peers!.founding.map { "\($0.situation)" } ?? self.peers!.foundingProblem ?? "waiting for a member to let this node in"
         }
-        return self.isJoining ? self.joiningText : nil
+        return self.joiningText
     }
 }
