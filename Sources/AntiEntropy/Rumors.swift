@@ -94,7 +94,11 @@ package struct Rumors: Sendable {
 
 /// Both lists as one, ascending and without repetition, as far as a push has room.
 package func merged(_ left: [ReplicaID], _ right: [ReplicaID]) -> [ReplicaID] {
-    var all = left
+    var all: [ReplicaID] = []
+    all.reserveCapacity(left.count + right.count)
+    all += left
     for replica in right where !left.contains(replica) { all.append(replica) }
-    return Array(all.prefix(Push.maximumNamed)).sorted()
+    all.removeLast(max(0, all.count - Push.maximumNamed))
+    all.sort()
+    return all
 }

@@ -36,8 +36,10 @@ package struct WallTime: Hashable, Sendable {
 extension Duration {
     /// The duration in nanoseconds, clamped to what 64 bits hold (292 years).
     package var wholeNanoseconds: Int64 {
-        // One division where `components` needs several: every deadline is computed with it.
-        Int64(clamping: self.attoseconds / 1_000_000_000)
+        // One division where `components` needs several, and up to nine seconds one of 64 bits: every deadline is computed with it.
+        let attoseconds = self.attoseconds
+        let low = Int64(truncatingIfNeeded: attoseconds)
+        return Int128(low) == attoseconds ? low / 1_000_000_000 : Int64(clamping: attoseconds / 1_000_000_000)
     }
 
     /// The duration in seconds, for rates and texts.

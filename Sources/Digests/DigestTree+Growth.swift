@@ -61,14 +61,11 @@ extension DigestTree {
 
     /// Whether the leaves are too full and can become more now: there is room and no growth under way.
     package var wantsGrowth: Bool {
-        self.growth == nil && self.leafBits < DigestTree.maximumLeafBits
-            && self.plausibleEntries > DigestTree.entriesPerLeaf.upperBound << UInt64(self.leafBits)
+        self.growth == nil && self.leafBits < DigestTree.maximumLeafBits && self.plausibleEntries > self.mostEntries
     }
 
     /// A count below zero, a bug or damage that a scan will find, must not make the leaves more and more.
     private var plausibleEntries: UInt64 { UInt64(max(0, Int64(bitPattern: self.root.entries))) }
-
-    package var isGrowing: Bool { self.growth != nil }
 
     /// Starts to make the leaves more, as many as the entries ask for and twice as many at least: reserves room, moves nothing.
     ///
@@ -76,7 +73,7 @@ extension DigestTree {
     package mutating func beginGrowth() {
         precondition(self.growth == nil && self.leafBits < DigestTree.maximumLeafBits, "cannot grow from \(self.leafBits) bits")
         let leafBits = max(self.leafBits + 1, DigestTree.leafBits(forEntries: self.plausibleEntries))
-        self.growth = Growth(from: self.leafBits, to: leafBits)
+        (self.growth, self.isGrowing) = (Growth(from: self.leafBits, to: leafBits), true)
     }
 
     /// The tokens to count next, which hold about so many entries, if tokens are spread evenly; nil when no growth is under way.
@@ -113,6 +110,7 @@ extension DigestTree {
         guard let growth else { return }
         if self.leafBits > 0, self.leafBits.isMultiple(of: DigestTree.bitsPerLevel) { self.inner.append(self.leaves) }
         self.inner.append(contentsOf: growth.rows.dropLast())
-        (self.leaves, self.growth) = (growth.rows[growth.rows.count - 1], nil)
+        (self.leaves, self.growth, self.isGrowing) = (growth.rows[growth.rows.count - 1], nil, false)
+        self.mostEntries = DigestTree.mostEntries(leafBits: self.leafBits)
     }
 }

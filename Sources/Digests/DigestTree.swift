@@ -36,6 +36,13 @@ package struct DigestTree: Equatable, Sendable {
     /// The rows to come, while they are being filled.
     var growth: Growth?
 
+    // Asked for in every tick, from another module: as fields they are read without a copy of the tree.
+
+    /// The leaves are being made more.
+    package internal(set) var isGrowing = false
+    /// With more entries than these the leaves should become more, if they can.
+    package internal(set) var mostEntries: UInt64
+
     /// An empty tree.
     ///
     /// - Precondition: `leafBits` is 0...`maximumLeafBits`.
@@ -43,7 +50,10 @@ package struct DigestTree: Equatable, Sendable {
         precondition((0...DigestTree.maximumLeafBits).contains(leafBits), "a digest tree has no 2^\(leafBits) leaves")
         self.inner = stride(from: DigestTree.bitsPerLevel, to: leafBits, by: DigestTree.bitsPerLevel).map(DigestLevel.init(depth:))
         self.leaves = DigestLevel(depth: leafBits)
+        self.mostEntries = DigestTree.mostEntries(leafBits: leafBits)
     }
+
+    static func mostEntries(leafBits: Int) -> UInt64 { DigestTree.entriesPerLeaf.upperBound << UInt64(leafBits) }
 
     /// The smallest number of bits with which that many entries do not exceed `entriesPerLeaf`.
     package static func leafBits(forEntries entries: UInt64) -> Int {

@@ -83,10 +83,9 @@ package struct Dialer: Equatable, Sendable {
     package var isAlone: Bool { self.targets.allSatisfy { $0.phase == .ourselves } }
 
     /// When the next address is due. None while as many dials as may be are under way: the end of one starts the next.
-    package var deadline: Instant? {
-        guard self.isStarted, self.freeDials > 0 else { return nil }
-        return self.targets.lazy.compactMap(\.dueAt).min()
-    }
+    ///
+    /// Kept, as it is asked for several times in every tick.
+    package private(set) var deadline: Instant?
 
     package mutating func handle(_ event: Event, at now: Instant) -> [Action] {
         switch event {
@@ -109,7 +108,9 @@ package struct Dialer: Equatable, Sendable {
         case .unlinked(let replica): self.links.removeAll { $0.replica == replica }
         }
         self.settle(at: now)
-        return self.dialDue(at: now)
+        let actions = self.dialDue(at: now)
+        self.deadline = self.isStarted && self.freeDials > 0 ? self.targets.lazy.compactMap(\.dueAt).min() : nil
+        return actions
     }
 
     private mutating func add(_ address: PeerAddress, isSeed: Bool, at now: Instant) {

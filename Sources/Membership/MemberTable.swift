@@ -8,17 +8,24 @@ package struct MemberTable: Equatable, Sendable {
     package private(set) var ownReplica: ReplicaID
     package let ownName: MemberName
     package private(set) var roster: Roster
-    /// Of the encoding of the roster: equal where all of it is.
+    /// The encoding of the roster, which is told more often than it changes: equal where all of it is.
+    package private(set) var encodedRoster: [UInt8]
+    /// Of that encoding.
     package private(set) var rosterHash: UInt64
     package private(set) var members: [Member]
 
     package init(ownReplica: ReplicaID, ownName: MemberName, roster: Roster = Roster()) {
         (self.ownReplica, self.ownName, self.roster) = (ownReplica, ownName, roster)
         self.members = roster.active.filter { $0.replica != ownReplica }
-        self.rosterHash = Self.hash(of: roster)
+        self.encodedRoster = roster.encoded
+        self.rosterHash = self.encodedRoster.withUnsafeBytes { checksum(of: $0, seed: 0) }
     }
 
-    private static func hash(of roster: Roster) -> UInt64 { roster.encoded.withUnsafeBytes { checksum(of: $0, seed: 0) } }
+    /// Reads what a peer has sent, which nearly always is the same roster.
+    package func roster(decoding bytes: [UInt8]) throws(MalformedMembership) -> Roster {
+        if bytes == self.encodedRoster { return self.roster }
+        return try bytes.span.bytes.withUnsafeBytes { bytes throws(MalformedMembership) in try Roster(decoding: bytes) }
+    }
 
     /// What has become of this node; nil where the roster has never had it.
     package var ownStatus: Roster.Status? { self.roster[self.ownReplica]?.status }

@@ -102,6 +102,12 @@ package final class PeerLink {
     /// What the other side calls itself.
     package var peerName: String? { self.hello?.name }
     package var isReady: Bool { self.state == .ready }
+    /// False where nothing can be about to leave, which is asked for every link in every tick.
+    package var mayHaveOutput: Bool { !self.output.isEmpty || self.exchange != nil || self.giving != nil || self.answering != nil }
+    /// True where time alone, or the log, leaves nothing to do but to hear that the other side is silent.
+    var isAtRest: Bool {
+        self.state == .ready && self.exchange == nil && self.giving == nil && !self.owesSummary && self.farewell == nil && self.probe == nil
+    }
     /// Who joins, and is being given what there is; nil where the other side is nobody who does.
     package var joiner: ReplicaID? { self.giving == nil ? nil : self.peer }
     package var isClosing: Bool { self.state == .closing }

@@ -114,7 +114,12 @@ final class PeerSet {
     func relation(to replica: ReplicaID) -> Relation? { self.relations.first { $0.replica == replica } }
 
     /// By how much each member's clock is ahead of this node's monotonic one, where that is known.
-    var clockDifferences: [Int64] { self.relations.compactMap(\.clock.difference) }
+    var clockDifferences: [Int64] {
+        var differences: [Int64] = []
+        differences.reserveCapacity(self.relations.count)
+        for relation in self.relations { if let difference = relation.clock.difference { differences.append(difference) } }
+        return differences
+    }
 }
 
 /// What the driver has to do for the peers' sake.

@@ -63,7 +63,7 @@ extension Replica {
             return self.refuse(link, because: Self.text(of: error))
         }
         link.state = .founding
-        let roster = self.peers!.table.roster.encoded
+        let roster = self.peers!.table.encodedRoster
         self.send(.welcome(digestKey: self.store.identity.digestKey.bytes, roster: roster), on: link, dependsOn: self.store.appliedPosition)
     }
 

@@ -13,7 +13,7 @@ extension Replica {
     /// - Returns: the bytes that are done with. Where some are left over and `isHeldUp`, the peer is read no further until a later tick.
     package func received(_ bytes: UnsafeRawBufferPointer, on link: PeerLink, at moment: Moment) throws(StoreError) -> Int {
         var consumed = 0
-        while !link.isClosing, !self.isHeldUp {
+        while consumed < bytes.count, !link.isClosing, !self.isHeldUp {
             let next: (message: PeerMessage?, consumed: Int)
             do throws(PeerWireError) {
                 next = try link.reader.next(in: UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
@@ -119,6 +119,7 @@ extension Replica {
 
     private func tend(_ link: PeerLink, at moment: Moment) throws(StoreError) {
         let now = moment.now
+        if link.isAtRest, now.since(link.lastHeard) <= Self.leastPatience { return }
         if link.isComingUp, now.since(link.openedAt) > Self.greetingPatience {
             return self.close(link, because: "it did not \(link.hasGreeted ? "introduce itself" : "greet")")
         }
@@ -165,7 +166,7 @@ extension Replica {
         func consider(_ deadline: Instant?) {
             if let deadline, earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
         }
-        for link in peers.links {
+        for link in peers.links where !link.isAtRest {
             if link.exchange != nil { consider(link.exchange!.session.deadline) }
             if link.isComingUp { consider(link.openedAt + Self.greetingPatience) }
             if self.isLetIn(link) { consider(link.lastHeard + Self.greetingPatience) }
@@ -174,7 +175,7 @@ extension Replica {
         }
         consider(peers.asking?.deadline)
         consider(self.bootstrapDeadline)
-        consider(peers.identity.deadline)
+        if case .asking(let until) = peers.identity.state { consider(until) }  // Its own property would be given a copy.
         consider(self.holdDeadline)
         consider(peers.dialer.deadline)
         if self.store.isFounded, !peers.links.isEmpty { consider(peers.rounds.deadline) }
@@ -184,7 +185,7 @@ extension Replica {
     /// True where a session could go on at once, but for entries that are to be folded.
     package var wantsPeerTick: Bool {
         guard self.peers != nil else { return false }
-        for link in self.peers!.links {
+        for link in self.peers!.links where !link.isAtRest {
             if link.owesSummary || (link.exchange != nil && !link.exchange!.inbox.isEmpty) || self.wantsToGive(on: link) { return true }
         }
         return false
@@ -226,7 +227,7 @@ extension Replica {
         if summary.membersHash == self.membersHash {
             link.theirEpoch = self.peers!.table.roster.epoch  // Where what it told of that was dropped on its way.
         } else if summary.part != .closing {
-            self.send(.roster(self.peers!.table.roster.encoded), on: link, dependsOn: self.store.appliedPosition)
+            self.send(.roster(self.peers!.table.encodedRoster), on: link, dependsOn: self.store.appliedPosition)
         }
         if summary.clearanceHash == self.clearanceHash {
             link.clearance = self.store.clearance
@@ -319,7 +320,9 @@ extension Replica {
     }
 
     /// True where clients' commands are executed.
-    package var isServing: Bool { self.absence == nil }
+    package var isServing: Bool { !self.isStarting && self.exclusion == nil }
+
+    private var isStarting: Bool { self.isJoining || (self.peers != nil && !self.store.isFounded) }
 
     /// Why clients are not served, with the error's code; nil where they are.
     var absence: (code: StaticString, reason: String)? {
@@ -329,13 +332,14 @@ extension Replica {
 
     /// Why clients are told to wait; nil where they are served.
     var loadingReason: String? {
+        guard self.isStarting else { return nil }
         guard self.peers != nil else {
-            return self.isJoining ? "it has not got everything that its cluster holds yet: start it with --seed and a member's address" : nil
+            return "it has not got everything that its cluster holds yet: start it with --seed and a member's address"
         }
         if self.formerRoster != nil { return "it has given up its former data, and waits for a member to let it in again" }
         if !self.store.isFounded {
             return self.peers!.founding.map { "\($0.situation)" } ?? self.peers!.foundingProblem ?? "waiting for a member to let this node in"
         }
-        return self.isJoining ? self.joiningText : nil
+        return self.joiningText
     }
 }

@@ -150,7 +150,7 @@ extension Replica {
         let introduction = Introduction(
             start: self.peers!.table.roster[peer]?.member.start ?? .none,
             sequence: max(self.store.seen.greatest(of: peer), relation?.greatestNotTaken ?? 0), announced: relation?.announced,
-            roster: self.peers!.table.roster.encoded, wall: self.lastMoment.wall)
+            roster: self.peers!.table.encodedRoster, wall: self.lastMoment.wall)
         self.send(.introduction(introduction), on: link, dependsOn: self.store.appliedPosition)
         if let early = link.earlyIntroduction {
             link.earlyIntroduction = nil
@@ -181,7 +181,7 @@ extension Replica {
         }
         guard link.state == .meeting else { return }
         let hello = link.hello!
-        guard let member = Member(hello), let roster = introduction.roster.withUnsafeBytes({ try? Roster(decoding: $0) }) else {
+        guard let member = Member(hello), let roster = try? self.peers!.table.roster(decoding: introduction.roster) else {
             return self.refuse(link, because: "it sent a malformed introduction")
         }
         let known = self.peers!.table.roster[hello.replica]?.member.start ?? .none

@@ -83,7 +83,7 @@ extension Replica {
     func rosterChanged(from before: Roster, at now: Instant) {
         self.peers!.tickIsMixed = true
         let (roster, own) = (self.peers!.table.roster, self.store.identity.replica)
-        self.store.setControl(.members, roster.encoded)
+        self.store.setControl(.members, self.peers!.table.encodedRoster)
         self.learnAddresses(before: before.active.compactMap(\.address), at: now)
         let others = self.peers!.table.members.map(\.replica)
         self.peers!.identity.membersChanged(from: before.active.map(\.replica).filter { $0 != own }, to: others)
@@ -92,7 +92,7 @@ extension Replica {
         for relation in self.peers!.relations { (relation.current, relation.confirmed) = (nil, nil) }  // E unchanged during the evaluation.
         self.sweeping.adopts = nil
         for link in self.peers!.links where link.hasIntroduced {
-            self.send(.roster(roster.encoded), on: link, dependsOn: self.store.appliedPosition)
+            self.send(.roster(self.peers!.table.encodedRoster), on: link, dependsOn: self.store.appliedPosition)
         }
         for link in self.peers!.links where link.hasIntroduced {
             guard let status = roster[link.peer!]?.status, status != .active else { continue }
@@ -112,7 +112,7 @@ extension Replica {
 
     /// A member has told its roster.
     func learn(_ bytes: [UInt8], on link: PeerLink, at now: Instant) {
-        guard let roster = bytes.withUnsafeBytes({ try? Roster(decoding: $0) }) else {
+        guard let roster = try? self.peers!.table.roster(decoding: bytes) else {
             return self.refuse(link, because: "it sent a malformed roster")
         }
         link.theirEpoch = roster.epoch
@@ -120,7 +120,9 @@ extension Replica {
         let own = self.peers!.table.roster
         if own.epoch == roster.epoch { self.peers!.leave?.wasHeard() }
         // It lacks something: where ours has changed all have been told.
-        if own != roster, !link.isClosing { self.send(.roster(own.encoded), on: link, dependsOn: self.store.appliedPosition) }
+        if own != roster, !link.isClosing {
+            self.send(.roster(self.peers!.table.encodedRoster), on: link, dependsOn: self.store.appliedPosition)
+        }
     }
 
     /// Whether the other side counts the same members as this node. What it sends under another epoch is not taken (I21): one of both has yet to hear of

@@ -23,48 +23,42 @@ extension Replica {
         let synced = self.store.synced
         guard self.peers!.unsynced.first.map({ $0.batch.position < synced }) ?? false || self.peers!.rumors.hasDurable(synced) else { return }
         // A joiner drops what it is told until it has everything, and asks for it then.
-        let linked = self.linked.filter { self.link(to: $0)?.giving == nil }
+        let linked = self.linked.filter { $0.giving == nil }
         while let first = self.peers!.unsynced.first, first.batch.position < synced {
             self.peers!.unsynced.removeFirst()
             if !linked.isEmpty { self.push(first, to: linked) }
         }
         for push in self.peers!.rumors.take(durable: synced) {
-            let targets = self.targets(among: linked.filter { !push.named.contains($0) })
+            let targets = self.targets(among: linked.filter { !push.named.contains($0.peer!) })
             self.tell(Push(hops: push.hops + 1, named: merged(push.named, self.responsive(targets)), records: push.records), to: targets)
         }
     }
 
-    // As `PeerSet` has them, without a copy of all that it holds: asked for with every push.
+    /// The links to members, ascending by these.
+    private var linked: [PeerLink] { self.peers!.links.filter(\.isReady).sorted { $0.peer! < $1.peer! } }
 
-    private var linked: [ReplicaID] {
-        var linked: [ReplicaID] = []
-        for link in self.peers!.links where link.isReady { linked.append(link.peer!) }
-        linked.sort()
-        return linked
+    /// Up to fanout of the links, all in a small set.
+    private func targets(among linked: [PeerLink]) -> [PeerLink] {
+        let fanout = self.peers!.rounds.fanout
+        guard linked.count > fanout else { return linked }
+        var targets = linked
+        targets.shuffle(using: &self.peers!.random)
+        targets.removeLast(targets.count - fanout)
+        targets.sort { $0.peer! < $1.peer! }
+        return targets
     }
 
-    private func link(to replica: ReplicaID) -> PeerLink? {
-        for link in self.peers!.links where link.isReady && link.peer == replica { return link }
-        return nil
-    }
-
-    /// Up to fanout of the members, all in a small set.
-    private func targets(among members: [ReplicaID]) -> [ReplicaID] {
-        guard members.count > self.peers!.rounds.fanout else { return members }
-        return members.shuffled(using: &self.peers!.random).prefix(self.peers!.rounds.fanout).sorted()
-    }
-
-    /// Those of the members that have answered lately. Others are pushed to and not named: they may hear nothing, and who knows them better tells
+    /// Whose links have answered lately. Others are pushed to and not named: they may hear nothing, and who knows them better tells
     /// them.
-    private func responsive(_ members: [ReplicaID]) -> [ReplicaID] {
+    private func responsive(_ linked: [PeerLink]) -> [ReplicaID] {
         let patience = self.peers!.rounds.interval + self.peers!.rounds.interval / 2
-        return members.filter { replica in
-            guard let asked = self.link(to: replica)?.askedAt else { return true }
-            return self.lastTick.since(asked) < patience
-        }
+        var responsive: [ReplicaID] = []
+        responsive.reserveCapacity(linked.count)
+        for link in linked where link.askedAt.map({ self.lastTick.since($0) < patience }) ?? true { responsive.append(link.peer!) }
+        return responsive
     }
 
-    private func push(_ writes: PeerSet.OwnWrites, to linked: [ReplicaID]) {
+    private func push(_ writes: PeerSet.OwnWrites, to linked: [PeerLink]) {
         let targets = self.targets(among: linked)
         let own = self.store.identity.replica
         let named = merged([own], self.responsive(targets))
@@ -80,14 +74,13 @@ extension Replica {
         if !records.isEmpty { self.tell(Push(hops: 0, named: named, records: records), to: targets) }
     }
 
-    private func tell(_ push: Push, to targets: [ReplicaID]) {
+    private func tell(_ push: Push, to targets: [PeerLink]) {
         guard !targets.isEmpty else { return }
         var bytes: [UInt8] = []
         PeerWire.append(.push(push), to: &bytes)
-        for replica in targets {
-            guard let link = self.link(to: replica) else { continue }
+        for link in targets {
             let isTaken = link.output.appendPush(bytes)
-            self.peers!.withRelation(to: replica, at: self.lastTick) { relation in
+            self.peers!.withRelation(to: link.peer!, at: self.lastTick) { relation in
                 if isTaken { relation.statistics.pushesOut += 1 } else { relation.statistics.pushesDropped += 1 }
             }
         }
@@ -120,7 +113,7 @@ extension Replica {
         guard !fresh.isEmpty else { return self.peers!.rumors.heardAgain(push, first: first) }
         self.peers!.counters.arrived(hops: push.hops &+ 1, records: RecordLayout.frameCount(in: fresh))
         self.peers!.rounds.noticedChange(at: moment.now)
-        let hasOthers = self.linked.contains { !push.named.contains($0) }
+        let hasOthers = self.peers!.links.contains { $0.isReady && !push.named.contains($0.peer!) }
         guard hasOthers else { return }
         self.peers!.rumors.add(Push(hops: push.hops, named: push.named, records: fresh), first: first, position: position)
     }

@@ -184,6 +184,7 @@ extension Replica {
 
     /// The next bytes for a peer; nil where nothing may leave now. The driver asks as long as the connection takes more.
     package func nextOutput(_ link: PeerLink, at moment: Moment) throws(StoreError) -> [UInt8]? {
+        guard link.mayHaveOutput else { return nil }
         self.readOn(link)
         if let bytes = link.output.pop(synced: self.store.synced) { return bytes }
         try self.giveNext(on: link, at: moment.now)

@@ -85,11 +85,12 @@ package final class Replica {
 
     /// What the driver has to do for the peers' sake, each once, and what an operator should know.
     package func takePeerRequests() -> [PeerRequest] {
-        let notices = self.notices
-        if !notices.isEmpty { self.notices.removeAll() }
-        guard self.peers != nil, !self.peers!.requests.isEmpty else { return notices.map { .tell($0) } }
-        defer { self.peers!.requests.removeAll() }
-        return notices.map { .tell($0) } + self.peers!.requests
+        guard !self.notices.isEmpty || self.peers?.requests.isEmpty == false else { return [] }  // As after most ticks.
+        defer {
+            self.notices.removeAll()
+            self.peers?.requests.removeAll()
+        }
+        return self.notices.map { .tell($0) } + (self.peers?.requests ?? [])
     }
 
     /// Something that an operator should know.
@@ -115,6 +116,8 @@ package final class Replica {
             self.resumeClock()
             self.peers!.identity.tookBack(at: now)
         }
+        // Nearly always that was nothing.
+        if peers.table.ownReplica == self.store.identity.replica, self.store.control(.members) == peers.table.encodedRoster { return }
         let table = try self.restoredTable(peers.table.ownName)
         if table != peers.table { self.peers!.table = table }
         if self.store.control(.returning) == nil { peers.returnsBehind = nil }

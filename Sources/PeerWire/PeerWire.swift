@@ -26,6 +26,7 @@ package enum PeerWire {
     /// Appends a message's frame or frames.
     package static func append(_ message: PeerMessage, to bytes: inout [UInt8]) {
         let start = bytes.count
+        if bytes.isEmpty { bytes.reserveCapacity(Self.usualByteCount(of: message)) }
         bytes.append(contentsOf: [0, 0, 0, 0])
         Self.appendBody(message, to: &bytes)
         let byteCount = bytes.count - start - Self.lengthByteCount
@@ -33,6 +34,17 @@ package enum PeerWire {
         let body = Array(bytes[(start + Self.lengthByteCount)...])
         bytes.removeSubrange(start...)
         Self.appendParts(body, to: &bytes)
+    }
+
+    /// Enough for the frame of one of the messages that there are most of: their bytes need not move while they are appended.
+    private static func usualByteCount(of message: PeerMessage) -> Int {
+        switch message {
+        case .push(let push): 16 + 16 * push.named.count + push.records.count
+        case .summary(let summary): 80 + (summary.seen?.encodedByteCount ?? 0)
+        case .introduction(let introduction): 80 + introduction.roster.count + (introduction.announced?.encodedByteCount ?? 0)
+        case .roster(let bytes), .clearance(let bytes): 16 + bytes.count
+        default: 64
+        }
     }
 
     private static func appendParts(_ body: [UInt8], to bytes: inout [UInt8]) {
@@ -262,6 +274,7 @@ package enum PeerWire {
         let count = Int(try reader.number(UInt8.self))
         guard count <= Push.maximumNamed else { throw reader.malformed }
         var named: [ReplicaID] = []
+        named.reserveCapacity(count)
         for _ in 0..<count {
             let replica = try reader.replica()
             if let last = named.last, replica <= last { throw reader.malformed }

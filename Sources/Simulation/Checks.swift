@@ -69,7 +69,7 @@ struct SeenWithData: Check {
         let greatest = world.ledger.greatest(coveredBy: replica.store.seen, replica.store.settled, besides: world.rotted, keys: world.plan.keys)
         for (key, greatest) in greatest.enumerated() {
             guard let (dot, version) = greatest else { continue }
-            let stored = try node.version(of: Array("key\(key)".utf8))
+            let stored = try node.version(of: Attempt.key(key))
             if stored == nil, version.isTombstone, world.floors.covers(dot) { continue }  // Dropped, here or by who told of it.
             guard let stored, stored.stamp >= version.stamp else {
                 throw Violation(self.name, "node \(node.index) has seen \(version), and has \(stored.map { "\($0.stamp)" } ?? "nothing")")
@@ -155,7 +155,7 @@ struct AcknowledgedKept: Check {
         let entries = try node.entries()
         for origin in world.nodes {
             for write in origin.acknowledged where !write.isExcused {
-                let stored = entries[Array("key\(write.version.key)".utf8)]?.header.stamp
+                let stored = entries[Attempt.key(write.version.key)]?.header.stamp
                 if stored == nil, world.ledger.wasDropped(key: write.version.key, atLeast: write.version.stamp, world.floors) { continue }
                 if stored == nil, world.isMoot(write.version) { continue }
                 guard let stored, stored >= write.version.stamp else {

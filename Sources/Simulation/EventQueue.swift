@@ -45,29 +45,31 @@ package struct EventQueue<Event> {
     }
 
     private mutating func rise(from start: Int) {
-        let planned = self.heap[start]
+        // As one span: otherwise each change looks anew whether the array is shared.
+        var heap = self.heap.mutableSpan
+        let planned = heap[start]
         var index = start
         while index > 0 {
             let parent = (index - 1) / 2
-            guard planned.precedes(self.heap[parent]) else { break }
-            self.heap[index] = self.heap[parent]
+            guard planned.precedes(heap[parent]) else { break }
+            heap[index] = heap[parent]
             index = parent
         }
-        self.heap[index] = planned
+        heap[index] = planned
     }
 
     /// Puts what was last in the place of the first, and down from there.
     private mutating func sink(_ planned: Planned) {
-        let count = self.heap.count
+        var heap = self.heap.mutableSpan
         var index = 0
         while true {
             var child = 2 * index + 1
-            guard child < count else { break }
-            if child + 1 < count, self.heap[child + 1].precedes(self.heap[child]) { child += 1 }
-            guard self.heap[child].precedes(planned) else { break }
-            self.heap[index] = self.heap[child]
+            guard child < heap.count else { break }
+            if child + 1 < heap.count, heap[child + 1].precedes(heap[child]) { child += 1 }
+            guard heap[child].precedes(planned) else { break }
+            heap[index] = heap[child]
             index = child
         }
-        self.heap[index] = planned
+        heap[index] = planned
     }
 }

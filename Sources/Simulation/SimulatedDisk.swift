@@ -145,6 +145,10 @@ extension SimulatedDisk.State {
 extension [UInt8] {
     /// Overwrites from `offset` on; a gap behind the end is zeros, as in a sparse file.
     mutating func write(_ bytes: [UInt8], at offset: Int) {
+        guard offset != self.count else {
+            self += bytes
+            return
+        }  // As a log is written.
         if self.count < offset + bytes.count { self += [UInt8](repeating: 0, count: offset + bytes.count - self.count) }
         self.replaceSubrange(offset..<offset + bytes.count, with: bytes)
     }
@@ -180,7 +184,9 @@ private final class SimulatedFile: DiskFile {
 
     /// A failing write stores what there was room for, or the first half; never all of it.
     func write(_ pieces: [UnsafeRawBufferPointer], at offset: Int) throws(DiskError) {
-        let bytes = pieces.flatMap { Array($0) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+        for piece in pieces { bytes += piece }
         try self.disk.change { state throws(DiskError) in
             do throws(DiskError) {
                 try state.faults.meet(.write, self.name)
@@ -190,7 +196,7 @@ private final class SimulatedFile: DiskFile {
             }
             let growth = max(0, offset + bytes.count - state.inodes[self.inode].current.count)
             let granted = state.faults.take(growth)
-            state.write(Array(bytes.prefix(bytes.count - (growth - granted))), at: offset, to: self.inode)
+            state.write(granted == growth ? bytes : Array(bytes.prefix(bytes.count - (growth - granted))), at: offset, to: self.inode)
             if granted < growth { throw DiskError(operation: .write, name: self.name, code: SystemCode.noSpace, isFull: true) }
         }
     }

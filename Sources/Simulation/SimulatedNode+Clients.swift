@@ -18,7 +18,11 @@ struct Attempt {
 
     enum Shown { case nothing, version(Stamp) }
 
-    var key: [UInt8] { Array("key\(self.operation.key)".utf8) }
+    var key: [UInt8] { Self.key(self.operation.key) }
+
+    /// A key by its number. Checks ask for all of them again and again.
+    static func key(_ number: Int) -> [UInt8] { Self.keys.indices.contains(number) ? Self.keys[number] : Array("key\(number)".utf8) }
+    private static let keys = (0..<256).map { Array("key\($0)".utf8) }
 
     var value: [UInt8] {
         withUnsafeBytes(of: self.number.littleEndian) { Array($0) }
@@ -48,8 +52,7 @@ extension SimulatedNode {
     func execute(_ words: [[UInt8]], client: Int, at moment: Replica.Moment) throws(StoreError) -> Answer {
         guard let replica else { return .notNow }
         let session = self.sessions[client]
-        var bytes = Array("*\(words.count)\r\n".utf8)
-        for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + Array("\r\n".utf8) }
+        let bytes = Self.request(words)
         var parser = CommandParser(limits: .authenticated(valueBytes: 1 << 20))
         var writer = ReplyWriter()
         let outcome = try bytes.span.bytes.withUnsafeBytes { input throws(StoreError) -> Replica.Outcome? in
@@ -65,6 +68,28 @@ extension SimulatedNode {
             let text = String(decoding: reply.dropFirst().dropLast(2), as: UTF8.self)
             return text.hasPrefix("LOADING") ? .notNow : .error(text)
         }
+    }
+
+    /// As a client sends it: `*2\r\n$3\r\nGET\r\n$4\r\nkey1\r\n`.
+    private static func request(_ words: [[UInt8]]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(words.reduce(16) { $0 + 16 + $1.count })
+        let lineEnd = [UInt8(ascii: "\r"), UInt8(ascii: "\n")]
+        func append(digitsOf count: Int) {
+            if count >= 10 { append(digitsOf: count / 10) }
+            bytes.append(UInt8(ascii: "0") + UInt8(count % 10))
+        }
+        bytes.append(UInt8(ascii: "*"))
+        append(digitsOf: words.count)
+        bytes += lineEnd
+        for word in words {
+            bytes.append(UInt8(ascii: "$"))
+            append(digitsOf: word.count)
+            bytes += lineEnd
+            bytes += word
+            bytes += lineEnd
+        }
+        return bytes
     }
 
     /// One slice of a WAIT.
@@ -89,7 +114,7 @@ extension SimulatedNode {
     /// Whether it has a write, or what came over it, and no power cut takes that any more.
     func hasDurably(_ write: Acknowledged) -> Bool {
         guard let store = self.replica?.store, store.seen.covers(write.dot) else { return false }
-        return Array("key\(write.version.key)".utf8).span.bytes.withUnsafeBytes { key in
+        return Attempt.key(write.version.key).span.bytes.withUnsafeBytes { key in
             guard case .record(let record, let position, _)? = try? store.find(store.token(of: key), key: key) else { return false }
             return position < store.synced && record.stamp >= write.version.stamp
         }

@@ -198,12 +198,14 @@ extension Attempt {
     /// True for a read whose answer a write will follow.
     var isFirstHalf: Bool { self.operation.kind == .modify && self.shown == nil }
 
+    private static let (delete, get, set) = (Array("DEL".utf8), Array("GET".utf8), Array("SET".utf8))
+
     var words: [[UInt8]] {
         switch self.operation.kind {
-        case .delete: [Array("DEL".utf8), self.key]
-        case .modify where self.shown == nil: [Array("GET".utf8), self.key]
-        case .set, .modify, .setAndWait: [Array("SET".utf8), self.key, self.value]
-        case .setExpiring(let milliseconds): [Array("SET".utf8), self.key, self.value, Array("PX".utf8), Array("\(milliseconds)".utf8)]
+        case .delete: [Self.delete, self.key]
+        case .modify where self.shown == nil: [Self.get, self.key]
+        case .set, .modify, .setAndWait: [Self.set, self.key, self.value]
+        case .setExpiring(let milliseconds): [Self.set, self.key, self.value, Array("PX".utf8), Array("\(milliseconds)".utf8)]
         case .expire(let milliseconds): [Array("PEXPIRE".utf8), self.key, Array("\(milliseconds)".utf8)]
         case .persist: [Array("PERSIST".utf8), self.key]
         }

@@ -31,15 +31,21 @@ extension World {
         if fate.copies == 0 { connection.hasLost = true }
         for _ in 0..<fate.copies {
             var start = 0
-            for cut in self.network.cuts(of: bytes.count, pieces: fate.pieces) + [bytes.count] {
-                let delay = self.network.delay(&self.counts) + fate.stall
-                let at = max(self.now + delay, connection.arrival(at: side) + .microseconds(1))
-                connection.setArrival(at, at: side)
-                let piece = start == 0 && cut == bytes.count ? bytes : Array(bytes[start..<cut])
-                self.queue.add(.deliver(connection, side: side, piece), at: at)
-                start = cut
+            if fate.pieces > 1 {
+                for cut in self.network.cuts(of: bytes.count, pieces: fate.pieces) {
+                    self.carry(Array(bytes[start..<cut]), on: connection, to: side, stall: fate.stall)
+                    start = cut
+                }
             }
+            self.carry(start == 0 ? bytes : Array(bytes[start...]), on: connection, to: side, stall: fate.stall)
         }
+    }
+
+    private func carry(_ piece: [UInt8], on connection: SimulatedConnection, to side: Int, stall: Duration) {
+        let delay = self.network.delay(&self.counts) + stall
+        let at = max(self.now + delay, connection.arrival(at: side) + .microseconds(1))
+        connection.setArrival(at, at: side)
+        self.queue.add(.deliver(connection, side: side, piece), at: at)
     }
 
     func deliver(_ bytes: [UInt8], on connection: SimulatedConnection, _ side: Int) throws {

@@ -11,10 +11,11 @@ import Versioning
 /// nodes found their cluster; then a script of what clients, operators and misfortune do is played, while messages are lost, repeated, cut and held
 /// up; then everything works again, and all must come to hold the same data.
 package final class World {
+    /// - Note: What is long and rare is indirect, so that the queue moves little.
     enum Event {
-        case operate(Attempt)
-        case happen(Step.Action)
-        case connect(from: Int, incarnation: Int, PeerAddress)
+        indirect case operate(Attempt)
+        indirect case happen(Step.Action)
+        indirect case connect(from: Int, incarnation: Int, PeerAddress)
         case deliver(SimulatedConnection, side: Int, [UInt8])
         /// A side closes its connection, or is told that the other has.
         case hangUp(SimulatedConnection, side: Int, isTold: Bool)
@@ -24,7 +25,7 @@ package final class World {
         case drain(node: Int, incarnation: Int)
         /// The next step of what a bootstrap stores.
         case load(node: Int, incarnation: Int)
-        case readLog(node: Int, incarnation: Int, link: UInt64, number: UInt16, LogRead)
+        indirect case readLog(node: Int, incarnation: Int, link: UInt64, number: UInt16, LogRead)
         case rejoin(partition: Int)
         /// The process has asked to be started again on its folder.
         case reopen(node: Int, incarnation: Int)
@@ -224,7 +225,7 @@ package final class World {
         }
         for action in replica.endTick(at: self.now) { try self.perform(action, of: node) }
         for end in node.ends {
-            guard let link = end.connection.link(of: end.side) else { continue }
+            guard let link = end.connection.link(of: end.side), link.mayHaveOutput else { continue }
             while let bytes = try replica.nextOutput(link, at: moment) { self.send(bytes, on: end.connection, to: 1 - end.side) }
         }
         if let failure = replica.peerFailure { throw failure }
@@ -282,12 +283,15 @@ package final class World {
     }
 
     private func planWake(_ node: SimulatedNode, _ replica: Replica) {
+        // No sooner than this is any planned.
+        let soonest = self.now + .milliseconds(1)
+        if let planned = node.wakeAt, planned <= soonest { return }
         var earliest = replica.peerDeadline
         if let deadline = replica.store.deadline { earliest = min(deadline, earliest ?? deadline) }
         if replica.wantsPeerTick || replica.wantsTending { earliest = self.now }
         if !node.jobs.isEmpty { earliest = min(self.now + .milliseconds(20), earliest ?? .init(nanoseconds: .max)) }
         guard let earliest else { return }
-        let at = max(earliest, self.now + .milliseconds(1))
+        let at = max(earliest, soonest)
         if let planned = node.wakeAt, planned <= at { return }
         node.wakeAt = at
         self.queue.add(.wake(node: node.index, incarnation: node.incarnation), at: at)

@@ -109,6 +109,7 @@ package struct LogTail {
 
     /// Closes the open batch; nil where nothing was reserved.
     mutating func seal(synced: LogPosition) -> Batch? {
+        guard self.open != nil else { return nil }  // As in most ticks: without a copy.
         guard let open, open.recordCount > 0 else {
             self.open = nil
             return nil

@@ -27,9 +27,6 @@ package final class MemoryBase: Base {
             }
         }
 
-        static func precedes(_ left: Entry, _ token: Token, _ key: UnsafeRawBufferPointer) -> Bool {
-            left.token != token ? left.token < token : left.key.lexicographicallyPrecedes(key)
-        }
     }
 
     /// What a crash leaves: everything committed.
@@ -40,31 +37,6 @@ package final class MemoryBase: Base {
         package var exports: [Export] = []
 
         package init() {}
-
-        func exportIndex(of place: ExportPlace) -> (index: Int, isPresent: Bool) {
-            let index = self.exports.firstIndex { !$0.place.rowKey.lexicographicallyPrecedes(place.rowKey) } ?? self.exports.endIndex
-            return (index, index < self.exports.endIndex && self.exports[index].place == place)
-        }
-
-        /// There is no index: all entries are looked at.
-        func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> [TombstonePlace] {
-            let found = self.entries.compactMap { entry -> TombstonePlace? in
-                guard let dot = entry.tombstone, dot.replica == replica, sequences.contains(dot.sequence) else { return nil }
-                return TombstonePlace(dot: dot, token: entry.token, key: entry.key)
-            }
-            return found.sorted { $0.dot.sequence < $1.dot.sequence }
-        }
-
-        /// The index of a key's entry, or of the first one behind its place.
-        func place(_ token: Token, _ key: UnsafeRawBufferPointer) -> (index: Int, isPresent: Bool) {
-            var (low, high) = (0, self.entries.count)
-            while low < high {
-                let middle = (low + high) / 2
-                if Entry.precedes(self.entries[middle], token, key) { low = middle + 1 } else { high = middle }
-            }
-            guard low < self.entries.count, self.entries[low].token == token else { return (low, false) }
-            return (low, self.entries[low].key.elementsEqual(key))
-        }
     }
 
     /// Called before a commit takes effect; throwing makes the commit fail. Tests plant full disks and crashes with it.
@@ -79,6 +51,7 @@ package final class MemoryBase: Base {
     }
 
     package var contents: Contents { self.committed.withLock { $0 } }
+    private var entries: [Entry] { self.committed.withLock { $0.entries } }
 
     package func makeReader() -> any BaseReader { Reader(base: self) }
     package func makeWriter() -> any BaseWriter { Writer(base: self) }
@@ -99,21 +72,26 @@ package final class MemoryBase: Base {
     private final class Lender {
         private var lent: [UnsafeMutableRawBufferPointer] = []
 
-        func lend(_ bytes: [UInt8]) -> UnsafeRawBufferPointer {
-            let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 8)
-            copy.copyBytes(from: bytes)
+        /// The key, and the value behind it.
+        private func lend(_ entry: Entry) -> UnsafeMutableRawBufferPointer {
+            let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: entry.key.count + entry.value.count, alignment: 8)
+            copy.copyBytes(from: entry.key)
+            UnsafeMutableRawBufferPointer(rebasing: copy[entry.key.count...]).copyBytes(from: entry.value)
             self.lent.append(copy)
-            return UnsafeRawBufferPointer(copy)
+            return copy
         }
 
         func entry(_ entry: Entry) -> BaseEntry {
-            let key = self.lend(entry.key)
-            return BaseEntry(token: entry.token, key: key, record: RecordView(key: key, value: self.lend(entry.value)))
+            let bytes = UnsafeRawBufferPointer(self.lend(entry))
+            let (key, value) = (bytes[..<entry.key.count], bytes[entry.key.count...])
+            return BaseEntry(
+                token: entry.token, key: UnsafeRawBufferPointer(rebasing: key),
+                record: RecordView(key: UnsafeRawBufferPointer(rebasing: key), value: UnsafeRawBufferPointer(rebasing: value)))
         }
 
         func takeBack() {
             for bytes in self.lent { bytes.deallocate() }
-            self.lent.removeAll()
+            self.lent.removeAll(keepingCapacity: true)
         }
 
         deinit { self.takeBack() }
@@ -121,15 +99,16 @@ package final class MemoryBase: Base {
 
     private final class Reader: BaseReader {
         private let base: MemoryBase
-        private var snapshot: Contents?
+        private var snapshot: [Entry]?
         private var position = 0
         private let lender = Lender()
 
         init(base: MemoryBase) { self.base = base }
 
-        func open() { if self.snapshot == nil { self.snapshot = self.base.contents } }
+        func open() { if self.snapshot == nil { self.snapshot = self.base.entries } }
 
         func reset() {
+            if self.snapshot == nil { return }  // As after most ticks.
             self.snapshot = nil
             self.lender.takeBack()
         }
@@ -139,7 +118,7 @@ package final class MemoryBase: Base {
 
         func find(_ token: Token, key: UnsafeRawBufferPointer) -> BaseEntry? {
             let (index, isPresent) = self.held.place(token, key)
-            return isPresent ? self.lender.entry(self.held.entries[index]) : nil
+            return isPresent ? self.lender.entry(self.held[index]) : nil
         }
 
         func seek(_ token: Token) -> BaseEntry? {
@@ -157,16 +136,18 @@ package final class MemoryBase: Base {
         }
 
         func exports(behind place: ExportPlace?, limit: Int) -> [Export] {
-            guard let place else { return Array(self.held.exports.prefix(limit)) }
-            let (index, isPresent) = self.held.exportIndex(of: place)
-            return Array(self.held.exports[(isPresent ? index + 1 : index)...].prefix(limit))
+            // Nobody changes them but the thread that reads them.
+            let exports = self.base.contents.exports
+            guard let place else { return Array(exports.prefix(limit)) }
+            let (index, isPresent) = exports.place(of: place)
+            return Array(exports[(isPresent ? index + 1 : index)...].prefix(limit))
         }
 
         private func current() -> BaseEntry? {
-            self.position < self.held.entries.count ? self.lender.entry(self.held.entries[self.position]) : nil
+            self.position < self.held.count ? self.lender.entry(self.held[self.position]) : nil
         }
 
-        private var held: Contents {
+        private var held: [Entry] {
             guard let snapshot else { preconditionFailure("read without a snapshot") }
             return snapshot
         }
@@ -188,12 +169,12 @@ package final class MemoryBase: Base {
         }
 
         func seek(_ token: Token, key: UnsafeRawBufferPointer) -> BaseEntry? {
-            let (index, isPresent) = self.staged!.place(token, key)
+            let (index, isPresent) = self.staged!.entries.place(token, key)
             return isPresent ? self.lender.entry(self.staged!.entries[index]) : nil
         }
 
         func put(_ record: RecordView, token: Token) {
-            let (index, isPresent) = self.staged!.place(token, record.key)
+            let (index, isPresent) = self.staged!.entries.place(token, record.key)
             if isPresent {
                 self.staged!.entries[index].value = Array(record.value)
             } else {
@@ -203,32 +184,31 @@ package final class MemoryBase: Base {
         }
 
         func firstTombstone(of replica: ReplicaID, through sequence: UInt64) -> TombstonePlace? {
-            self.staged!.tombstones(of: replica, 0...sequence).first
+            self.staged!.entries.tombstones(of: replica, 0...sequence).first
         }
 
         func forgetTombstone(_ dot: Dot) {}
 
         func keep(_ export: Export) {
-            let (index, isPresent) = self.staged!.exportIndex(of: export.place)
+            let (index, isPresent) = self.staged!.exports.place(of: export.place)
             if isPresent { self.staged!.exports[index] = export } else { self.staged!.exports.insert(export, at: index) }
         }
 
         func removeExport(at place: ExportPlace) {
-            let (index, isPresent) = self.staged!.exportIndex(of: place)
+            let (index, isPresent) = self.staged!.exports.place(of: place)
             if isPresent { self.staged!.exports.remove(at: index) }
         }
 
         func removeAll() { self.staged!.entries.removeAll() }
 
         func remove(_ token: Token, key: UnsafeRawBufferPointer) {
-            let (index, isPresent) = self.staged!.place(token, key)
+            let (index, isPresent) = self.staged!.entries.place(token, key)
             precondition(isPresent, "nothing to remove at \(token)")
             self.staged!.entries.remove(at: index)
         }
 
         func append(_ record: RecordView, token: Token) -> Bool {
-            let last = self.staged!.entries.last
-            if let last, !Entry.precedes(last, token, record.key) { return false }
+            if self.staged!.entries.last.map({ !$0.precedes(token, record.key) }) ?? false { return false }
             self.staged!.entries.append(Entry(token: token, key: Array(record.key), value: Array(record.value)))
             return true
         }
@@ -251,5 +231,43 @@ package final class MemoryBase: Base {
             self.staged = nil
             self.lender.takeBack()
         }
+    }
+}
+
+extension MemoryBase.Entry {
+    fileprivate func precedes(_ token: Token, _ key: UnsafeRawBufferPointer) -> Bool {
+        self.token != token ? self.token < token : self.key.lexicographicallyPrecedes(key)
+    }
+}
+
+extension [MemoryBase.Entry] {
+    /// There is no index: all entries are looked at.
+    fileprivate func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> [TombstonePlace] {
+        let found = self.compactMap { entry -> TombstonePlace? in
+            guard let dot = entry.tombstone, dot.replica == replica, sequences.contains(dot.sequence) else { return nil }
+            return TombstonePlace(dot: dot, token: entry.token, key: entry.key)
+        }
+        return found.sorted { $0.dot.sequence < $1.dot.sequence }
+    }
+
+    /// The index of a key's entry, or of the first one behind its place.
+    fileprivate func place(_ token: Token, _ key: UnsafeRawBufferPointer) -> (index: Int, isPresent: Bool) {
+        var (low, high) = (0, self.count)
+        while low < high {
+            let middle = (low + high) / 2
+            // Of most the token decides: their keys are not touched.
+            let other = self[middle].token.rawValue
+            if other != token.rawValue ? other < token.rawValue : self[middle].precedes(token, key) { low = middle + 1 } else { high = middle }
+        }
+        guard low < self.count, self[low].token == token else { return (low, false) }
+        return (low, self[low].key.elementsEqual(key))
+    }
+}
+
+extension [Export] {
+    /// The index of an export, or of the first one behind its place.
+    fileprivate func place(of place: ExportPlace) -> (index: Int, isPresent: Bool) {
+        let index = self.firstIndex { !$0.place.rowKey.lexicographicallyPrecedes(place.rowKey) } ?? self.endIndex
+        return (index, index < self.endIndex && self[index].place == place)
     }
 }

@@ -18,6 +18,7 @@ extension Store {
     /// - Returns: false where a drain or a load has to end first: what the base holds for a key is then not known to be what the digest contains.
     package func fold(budget: Int) throws(StoreError) -> Bool {
         guard !self.isBaseMoving else { return false }
+        if self.live.unfolded == 0 { return true }
         let isNearlyDone = self.live.unfolded / Self.lastBudgets <= budget
         var steps = isNearlyDone ? .max : min(budget, .max / Self.stepsPerFold) * Self.stepsPerFold
         var (index, passes) = (self.live.start(of: self.foldCursor), 0)
@@ -210,7 +211,10 @@ extension Store {
     }
 
     /// True where the tree has work for `growDigest`.
-    package var wantsGrowth: Bool { self.tree.isGrowing || self.tree.wantsGrowth }
+    package var wantsGrowth: Bool {
+        // Asked for in every tick: of its fields before the tree itself, which would be copied.
+        self.tree.isGrowing || (self.tree.root.entries > self.tree.mostEntries && self.tree.wantsGrowth)
+    }
     /// The depth of the digest tree's leaves.
     package var leafBits: Int { self.tree.leafBits }
 }

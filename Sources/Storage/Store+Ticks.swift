@@ -70,6 +70,7 @@ extension Store {
 
     /// The base may hold only what the log holds durably, or a crash would leave versions whose dots are issued again.
     private func startDrainIfSynced(at now: Instant) -> DrainJob? {
+        guard self.frozen != nil else { return nil }  // As in most ticks: without a copy.
         guard let frozen, frozen.progress == nil, self.synced >= frozen.checkpoint.position else { return nil }
         let progress = DrainProgress()
         self.frozen!.progress = progress

@@ -32,10 +32,10 @@ extension Seen {
         var missing: [DotRange] = []
         var index = self.entries.startIndex
         for theirs in other.entries {
-            while index < self.entries.endIndex, self.entries[index].replica < theirs.replica { index += 1 }
-            let isKnown = index < self.entries.endIndex && self.entries[index].replica == theirs.replica
-            let known = isKnown ? self.entries[index].ranges : []
-            for sequences in uncovered(of: theirs.ranges, by: known) {
+            let known = self.entry(of: theirs.replica, from: &index)
+            // As most are, in every round.
+            if theirs.runs.isEmpty, theirs.watermark <= known?.watermark ?? 0 { continue }
+            for sequences in uncovered(of: Ranges(theirs), by: Ranges(known)) {
                 guard missing.count < limit else { return missing }
                 missing.append(DotRange(replica: theirs.replica, sequences: sequences))
             }
@@ -44,21 +44,33 @@ extension Seen {
     }
 }
 
-extension Seen.Entry {
-    /// All that is covered, ascending.
-    fileprivate var ranges: [ClosedRange<UInt64>] { (self.watermark > 0 ? [1...self.watermark] : []) + self.runs }
+/// All that an entry covers, ascending: the watermark's numbers, where there are any, and the runs.
+private struct Ranges {
+    private let watermark: UInt64
+    private let runs: [ClosedRange<UInt64>]
+    let count: Int
+
+    init(_ entry: Seen.Entry?) {
+        (self.watermark, self.runs) = (entry?.watermark ?? 0, entry?.runs ?? [])
+        self.count = self.runs.count + (self.watermark > 0 ? 1 : 0)
+    }
+
+    subscript(index: Int) -> ClosedRange<UInt64> {
+        guard self.watermark > 0 else { return self.runs[index] }
+        return index == 0 ? 1...self.watermark : self.runs[index - 1]
+    }
 }
 
-/// The parts of some ranges that others do not cover; both ascend and do not overlap.
-private func uncovered(of ranges: [ClosedRange<UInt64>], by known: [ClosedRange<UInt64>]) -> [ClosedRange<UInt64>] {
+/// The parts of some ranges that others do not cover.
+private func uncovered(of ranges: Ranges, by known: Ranges) -> [ClosedRange<UInt64>] {
     var rest: [ClosedRange<UInt64>] = []
-    var next = known.startIndex
-    for range in ranges {
+    var next = 0
+    for range in (0..<ranges.count).lazy.map({ ranges[$0] }) {
         var first = range.lowerBound
         var isDone = false
-        while next < known.endIndex, known[next].upperBound < first { next += 1 }
+        while next < known.count, known[next].upperBound < first { next += 1 }
         var index = next
-        while index < known.endIndex, known[index].lowerBound <= range.upperBound {
+        while index < known.count, known[index].lowerBound <= range.upperBound {
             if known[index].lowerBound > first { rest.append(first...known[index].lowerBound - 1) }
             guard known[index].upperBound < range.upperBound else {
                 isDone = true

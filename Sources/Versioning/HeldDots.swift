@@ -118,24 +118,22 @@ extension Seen {
     /// This and some ranges, which ascend and do not overlap; no more runs than any `Seen` has.
     fileprivate func adding(_ ranges: some Sequence<DotRange>) -> Seen {
         var added: ContiguousArray<Entry> = []
+        var entry: Entry?
         for range in ranges {
-            if added.last?.replica != range.replica { added.append(Entry(replica: range.replica, watermark: 0, runs: [])) }
-            let last = added.count - 1
-            if let run = added[last].runs.last, run.upperBound == range.sequences.lowerBound - 1 {
-                added[last].runs[added[last].runs.count - 1] = run.lowerBound...range.sequences.upperBound
+            if entry?.replica != range.replica {
+                if let entry { added.append(entry) }
+                entry = Entry(replica: range.replica, watermark: 0, runs: [])
+            }
+            if let run = entry!.runs.last, run.upperBound == range.sequences.lowerBound - 1 {
+                entry!.runs[entry!.runs.count - 1] = run.lowerBound...range.sequences.upperBound
             } else {
-                added[last].runs.append(range.sequences)
+                entry!.runs.append(range.sequences)
             }
         }
+        if let entry { added.append(entry) }
+        for index in added.indices { added[index].settle() }
         var seen = self
-        seen.join(
-            Seen(
-                checked: ContiguousArray(
-                    added.map { entry in
-                        var whole = Entry(replica: entry.replica, watermark: 0, runs: [])
-                        whole.join(entry)
-                        return whole
-                    })))
+        seen.join(Seen(checked: added))
         return seen
     }
 }

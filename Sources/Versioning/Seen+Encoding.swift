@@ -23,24 +23,29 @@ extension Seen {
     /// Of a replica without runs.
     private static let entryByteCount = 16 + 8 + 1
 
-    /// Appends the encoding: 2 bytes, 25 for each replica, 16 for each run.
+    /// How long the encoding is: 2 bytes, 25 for each replica, 16 for each run.
+    package var encodedByteCount: Int { self.entries.reduce(2) { $0 + Self.entryByteCount + $1.runs.count * Entry.runByteCount } }
+
+    /// Appends the encoding.
     package func encode(into bytes: inout [UInt8]) {
-        bytes.append(bigEndian: UInt16(self.entries.count))  // At most `maximumReplicas`.
-        for entry in self.entries {
-            bytes.append(bigEndian: entry.replica.high)
-            bytes.append(bigEndian: entry.replica.low)
-            bytes.append(bigEndian: entry.watermark)
-            bytes.append(UInt8(entry.runs.count))  // At most `maximumRunsPerReplica`.
-            for run in entry.runs {
-                bytes.append(bigEndian: run.lowerBound)
-                bytes.append(bigEndian: run.upperBound)
+        bytes.append(addingCapacity: self.encodedByteCount) { bytes in
+            bytes.append(bigEndian: UInt16(self.entries.count))  // At most `maximumReplicas`.
+            for entry in self.entries {
+                bytes.append(bigEndian: entry.replica.high)
+                bytes.append(bigEndian: entry.replica.low)
+                bytes.append(bigEndian: entry.watermark)
+                bytes.append(UInt8(entry.runs.count))  // At most `maximumRunsPerReplica`.
+                for run in entry.runs {
+                    bytes.append(bigEndian: run.lowerBound)
+                    bytes.append(bigEndian: run.upperBound)
+                }
             }
         }
     }
 
     /// Reads what `encode` wrote, all of `bytes`; makes room for what they hold, by the bytes that there are and never by a count alone.
     package init(decoding bytes: UnsafeRawBufferPointer) throws(SeenError) {
-        var rest = bytes[...]
+        var rest = UnreadBytes(bytes)
         let count = Int(try rest.take(UInt16.self))
         guard count <= Seen.maximumReplicas else { throw .tooManyReplicas(count: count, limit: Seen.maximumReplicas) }
         var entries: ContiguousArray<Entry> = []
@@ -50,15 +55,15 @@ extension Seen {
             if let last = entries.last, entry.replica <= last.replica { throw .misplacedReplica(entry.replica) }
             entries.append(entry)
         }
-        guard rest.isEmpty else { throw .trailingBytes(count: rest.count) }
+        guard rest.count == 0 else { throw .trailingBytes(count: rest.count) }
         self.init(checked: entries)
     }
 }
 
 extension Seen.Entry {
-    private static let runByteCount = 8 + 8
+    fileprivate static let runByteCount = 8 + 8
 
-    fileprivate init(decoding rest: inout Slice<UnsafeRawBufferPointer>) throws(SeenError) {
+    fileprivate init(decoding rest: inout UnreadBytes) throws(SeenError) {
         let replica = ReplicaID(high: try rest.take(UInt64.self), low: try rest.take(UInt64.self))
         let watermark = try rest.take(UInt64.self)
         let count = Int(try rest.take(UInt8.self))
@@ -78,19 +83,29 @@ extension Seen.Entry {
     }
 }
 
-extension Slice where Base == UnsafeRawBufferPointer {
+/// What is left of bytes that are read from the front.
+private struct UnreadBytes {
+    private let bytes: UnsafeRawBufferPointer
+    private var offset = 0
+
+    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    var count: Int { self.bytes.count - self.offset }
+
     /// Removes a big-endian number from the front.
-    fileprivate mutating func take<Number: FixedWidthInteger>(_: Number.Type) throws(SeenError) -> Number {
-        let size = MemoryLayout<Number>.size
-        guard self.count >= size else { throw .truncated }
-        let number = self.base.loadUnaligned(fromByteOffset: self.startIndex, as: Number.self)
-        self = self.dropFirst(size)
-        return Number(bigEndian: number)
+    mutating func take<Number: FixedWidthInteger & BitwiseCopyable>(_: Number.Type) throws(SeenError) -> Number {
+        guard self.count >= MemoryLayout<Number>.size else { throw .truncated }
+        defer { self.offset += MemoryLayout<Number>.size }
+        return Number(bigEndian: self.bytes.loadUnaligned(fromByteOffset: self.offset, as: Number.self))
     }
 }
 
-extension [UInt8] {
-    fileprivate mutating func append(bigEndian number: some FixedWidthInteger) {
-        Swift.withUnsafeBytes(of: number.bigEndian) { self.append(contentsOf: $0) }
+extension OutputSpan<UInt8> {
+    fileprivate mutating func append<Number: FixedWidthInteger & BitwiseCopyable>(bigEndian number: Number) {
+        precondition(self.freeCapacity >= MemoryLayout<Number>.size, "\(self.freeCapacity) bytes left")
+        self.withUnsafeMutableBufferPointer { bytes, count in
+            UnsafeMutableRawBufferPointer(bytes).storeBytes(of: number.bigEndian, toByteOffset: count, as: Number.self)
+            count += MemoryLayout<Number>.size
+        }
     }
 }

@@ -12,20 +12,33 @@ extension Seen {
 
     /// The first dot, by replica and sequence number, that `other` covers and this does not; nil where this covers all of it.
     package func firstMissing(of other: Seen) -> Dot? {
+        var index = self.entries.startIndex
         for theirs in other.entries {
-            let known = self.entries.first { $0.replica == theirs.replica } ?? Entry(replica: theirs.replica, watermark: 0, runs: [])
-            if let sequence = theirs.firstMissing(from: known) { return Dot(replica: theirs.replica, sequence: sequence) }
+            let known = self.entry(of: theirs.replica, from: &index)
+            if let sequence = known.map(theirs.firstMissing) ?? theirs.first { return Dot(replica: theirs.replica, sequence: sequence) }
         }
         return nil
     }
+
+    /// A replica's entry; nil where nothing of it has been seen.
+    ///
+    /// - Parameter index: where to look from; where to look from for a greater replica.
+    func entry(of replica: ReplicaID, from index: inout Int) -> Entry? {
+        while index < self.entries.endIndex, self.entries[index].replica < replica { index += 1 }
+        return index < self.entries.endIndex && self.entries[index].replica == replica ? self.entries[index] : nil
+    }
 }
 
+/// Asked for with every message of a round: they make no arrays.
 extension Seen.Entry {
+    /// The first sequence number that this covers.
+    fileprivate var first: UInt64? { self.watermark > 0 ? 1 : self.runs.first?.lowerBound }
+
     /// The first sequence number that this covers and `known` does not.
     fileprivate func firstMissing(from known: Seen.Entry) -> UInt64? {
-        for run in (self.watermark > 0 ? [1...self.watermark] : []) + self.runs {
-            let candidate = known.firstUncovered(from: run.lowerBound)
-            if let candidate, candidate <= run.upperBound { return candidate }
+        if self.watermark > known.watermark { return known.watermark + 1 }  // Between a watermark and the first run one is always missing.
+        for run in self.runs where run.upperBound > known.watermark {
+            if let candidate = known.firstUncovered(from: run.lowerBound), candidate <= run.upperBound { return candidate }
         }
         return nil
     }
@@ -34,12 +47,14 @@ extension Seen.Entry {
         self.firstUncovered(from: sequences.lowerBound).map { $0 > sequences.upperBound } ?? true
     }
 
-    /// The first number from `start` on that is not covered; nil where all to the last of 64 bits are.
+    /// The first number from `start`, which is not 0, on that is not covered; nil where all to the last of 64 bits are.
     private func firstUncovered(from start: UInt64) -> UInt64? {
-        var candidate = start
-        for run in (self.watermark > 0 ? [1...self.watermark] : []) + self.runs where run.contains(candidate) {
+        guard self.watermark < .max else { return nil }
+        var candidate = max(start, self.watermark + 1)
+        for run in self.runs {
+            if run.lowerBound > candidate { break }
             if run.upperBound == .max { return nil }
-            candidate = run.upperBound + 1
+            candidate = max(candidate, run.upperBound + 1)
         }
         return candidate
     }

@@ -26,16 +26,12 @@ extension Seen.Entry {
     /// Adds all that `other`, of the same replica, covers.
     mutating func join(_ other: Self) {
         self.watermark = max(self.watermark, other.watermark)
-        var merged: [ClosedRange<UInt64>] = []
-        merged.reserveCapacity(self.runs.count + other.runs.count)
-        for run in (self.runs + other.runs).sorted(by: { $0.lowerBound < $1.lowerBound }) {
-            if let last = merged.last, run.lowerBound == 0 || run.lowerBound - 1 <= last.upperBound {
-                merged[merged.count - 1] = last.lowerBound...max(last.upperBound, run.upperBound)
-            } else {
-                merged.append(run)
-            }
-        }
-        self.runs = merged
+        if self.runs.isEmpty { self.runs = other.runs } else if !other.runs.isEmpty { self.runs = merged(self.runs, other.runs) }
+        self.settle()
+    }
+
+    /// Makes runs that ascend and have gaps between them those of an entry: none touches the watermark, and there are not too many.
+    mutating func settle() {
         self.absorb()
         self.forgetFarRuns()
     }
@@ -82,11 +78,11 @@ extension Seen.Entry {
             self.watermark = max(self.watermark, run.upperBound)
             count += 1
         }
-        self.runs.removeFirst(count)
+        if count > 0 { self.runs.removeFirst(count) }
     }
 
     private mutating func forgetFarRuns() {
-        self.runs.removeLast(max(0, self.runs.count - Seen.maximumRunsPerReplica))
+        if self.runs.count > Seen.maximumRunsPerReplica { self.runs.removeLast(self.runs.count - Seen.maximumRunsPerReplica) }
     }
 
     private func firstRun(endingAtOrAfter sequence: UInt64) -> Int {
@@ -97,4 +93,22 @@ extension Seen.Entry {
         }
         return low
     }
+}
+
+/// Two lists of runs as one; each ascends and has gaps between its runs.
+private func merged(_ left: [ClosedRange<UInt64>], _ right: [ClosedRange<UInt64>]) -> [ClosedRange<UInt64>] {
+    var merged: [ClosedRange<UInt64>] = []
+    merged.reserveCapacity(left.count + right.count)
+    var (fromLeft, fromRight) = (0, 0)
+    while fromLeft < left.count || fromRight < right.count {
+        let takesLeft = fromRight == right.count || fromLeft < left.count && left[fromLeft].lowerBound < right[fromRight].lowerBound
+        let run = takesLeft ? left[fromLeft] : right[fromRight]
+        if takesLeft { fromLeft += 1 } else { fromRight += 1 }
+        if let last = merged.last, run.lowerBound == 0 || run.lowerBound - 1 <= last.upperBound {
+            merged[merged.count - 1] = last.lowerBound...max(last.upperBound, run.upperBound)
+        } else {
+            merged.append(run)
+        }
+    }
+    return merged
 }

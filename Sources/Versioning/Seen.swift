@@ -83,6 +83,8 @@ package struct Seen: Sendable {
         for theirs in other.entries {
             let (index, isKnown) = self.position(of: theirs.replica)
             if isKnown {
+                // Most bring nothing new: that must not copy all the others.
+                if theirs.runs.isEmpty, theirs.watermark <= self.entries[index].watermark { continue }
                 self.entries[index].join(theirs)
             } else if self.entries.count < Seen.maximumReplicas {
                 self.entries.insert(theirs, at: index)

@@ -57,11 +57,12 @@ package struct WallClock: Equatable, Sendable {
 
     /// The members' clocks, in any order, against this node's monotonic one. Those that are not set are left out.
     package mutating func heard(_ differences: [Int64], _ reading: Reading) {
-        self.members = differences.filter { difference in
+        self.members.removeAll(keepingCapacity: true)
+        for difference in differences {
             let time = difference.addingReportingOverflow(reading.monotonic)
-            return !time.overflow && time.partialValue >= 0
-                && Self.isSet(UInt64(time.partialValue))
-        }.sorted()
+            if !time.overflow, time.partialValue >= 0, Self.isSet(UInt64(time.partialValue)) { self.members.append(difference) }
+        }
+        self.members.sort()
     }
 
     /// By how much the members' middle clock is ahead of this node's; of two in the middle the nearer one.

@@ -35,6 +35,16 @@ import Testing
         let table = try table([member(1, "a", address("y")), member(2, "b"), member(3, "c", address("x")), member(4, "d", address("y"))])
         #expect(table.addresses == [address("x"), address("y")])
     }
+
+    @Test func `a peer's roster is read as what it says, whether it is our own or not`() throws {
+        var table = try table([member(1, "a"), member(2, "b")])
+        let before = table.roster
+        #expect(try table.encodedRoster == before.encoded && table.roster(decoding: before.encoded) == before)
+        _ = try table.change { $0.retire(replica(2), as: .removed) }
+        #expect(table.encodedRoster == table.roster.encoded && table.encodedRoster != before.encoded)
+        #expect(try table.roster(decoding: before.encoded) == before && table.roster(decoding: table.encodedRoster) == table.roster)
+        #expect(throws: MalformedMembership.self) { try table.roster(decoding: before.encoded + [0]) }
+    }
 }
 
 @Suite struct MemberSearchTests {
