@@ -11,8 +11,9 @@ extension ProcessTests {
 
         @Test
         func `everything is deleted and dropped while a fenced member is away: none of its old keys comes back, and of its new ones none is lost`() throws {
-            let (old, new) = (1_000, 100)
-            let cluster = try TestCluster(3)
+            let (old, new) = (2_000, 100)
+            // Tables so small that the deletes reach LMDB, and with that the list of what may be dropped, at once.
+            let cluster = try TestCluster(3, flags: ["--table-entries", "1000"])
             let (first, away) = (try cluster.client(0), try cluster.client(2))
             try expectOK([["HEARSAY", "SETTING", "gc.window", "0"]], first)
             try expectOK((0..<old).map { ["SET", "old\($0)", "value"] }, away)
