@@ -48,7 +48,7 @@ struct OpenedNode: @unchecked Sendable {  // The store goes to the loop's thread
         return OpenedNode(
             folder: folder, disk: parts.disk, base: parts.base, store: parts.store, report: parts.report,
             isMember: parts.store.control(.members) != nil || parts.store.control(.formerMembers) != nil, aside: aside, checkSeconds: seconds,
-            hasLostEntries: parts.report.damagedEntries == 0 && before.map { $0 != parts.report.digest } ?? false)
+            hasLostEntries: parts.report.damagedEntries == 0 && parts.report.startedOver == nil && before.map { $0 != parts.report.digest } ?? false)
     }
 
     private struct Parts {
