@@ -71,6 +71,8 @@ struct SeenWithData: Check {
             guard let (dot, version) = greatest else { continue }
             let stored = try node.version(of: Attempt.key(key))
             if stored == nil, version.isTombstone, world.floors.covers(dot) { continue }  // Dropped, here or by who told of it.
+            // A delete may have come in a session that broke, so that its writer's id was settled without it.
+            if stored == nil, world.ledger.wasDropped(key: key, atLeast: version.stamp, world.floors) { continue }
             guard let stored, stored.stamp >= version.stamp else {
                 throw Violation(self.name, "node \(node.index) has seen \(version), and has \(stored.map { "\($0.stamp)" } ?? "nothing")")
             }

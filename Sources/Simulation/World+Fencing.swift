@@ -28,10 +28,13 @@ extension World {
         self.counts[.fence] += 1
     }
 
-    /// A process ends to start again on what it keeps of its store. Nothing is excused: what it leaves behind the member that let it has, and from now on
-    /// only members have it.
+    /// A process ends to start again on what it keeps of its store. What it leaves behind the member that let it has, and from now on only members have it:
+    /// where that member is down for good already, it is gone with its disk.
     func reopen(_ node: SimulatedNode) throws {
-        guard node.replica != nil else { return }
+        guard let store = node.replica?.store, let order = store.control(.returning).flatMap(ReturnOrder.init) else { return }
+        self.excuseUnreplicated(of: node) { write in
+            order.seen.covers(write.dot) && !self.members.contains { $0 !== node && $0.known?.seen.covers(write.dot) ?? false }
+        }
         self.counts[.returns] += 1
         self.countBootstraps(of: node)
         let interrupted = node.pending.map(\.attempt)

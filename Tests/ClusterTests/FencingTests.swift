@@ -10,7 +10,9 @@ extension ProcessTests {
         }
 
         @Test
-        func `everything is deleted and dropped while a fenced member is away: none of its old keys comes back, and of its new ones none is lost`() throws {
+        func `everything is deleted and dropped while a fenced member is away: none of its old keys comes back, and of its new ones none is lost`()
+            throws
+        {
             let (old, new) = (2_000, 100)
             // Tables so small that the deletes reach LMDB, and with that the list of what may be dropped, at once.
             let cluster = try TestCluster(3, flags: ["--table-entries", "1000"])
