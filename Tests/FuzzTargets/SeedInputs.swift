@@ -94,6 +94,7 @@ extension FuzzTarget {
                 .introduction(Introduction(start: hello.start, sequence: 9, announced: Self.seen, roster: try Self.roster(), wall: wall))
             ),
             ("ping", .ping(1)), ("pong", .pong(1)), ("twin", .twin(nonce: 6)), ("used-up", .usedUp),
+            ("may-return", .mayReturn(roster: try Self.roster())), ("come-back", .comeBack(seen: Self.seen)),
             ("push", .push(Push(hops: 1, named: [ReplicaID(high: 1, low: 2)], records: [1, 2, 3]))),
         ]
         return named + Self.sessions().map { ("session-\($0)", .session(number: 7, sequence: 0, $1)) }

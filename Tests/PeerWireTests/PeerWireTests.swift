@@ -296,7 +296,11 @@ enum MessageDrawing {
                 Introduction(
                     start: start, sequence: random.next(), announced: Bool.random(using: &random) ? seen(&random) : nil, roster: bytes(500, &random),
                     wall: wall(&random)))
-        case 9: return [.ping(random.next()), .pong(random.next()), .twin(nonce: random.next()), .usedUp].randomElement(using: &random)!
+        case 9:
+            return [
+                .ping(random.next()), .pong(random.next()), .twin(nonce: random.next()), .usedUp, .mayReturn(roster: bytes(500, &random)),
+                .comeBack(seen: seen(&random)),
+            ].randomElement(using: &random)!
         case 7: return .catchUp(number: UInt16.random(in: 0...UInt16.max, using: &random), self.catchUp(using: &random))
         case 10:
             let (number, sequence) = (UInt16.random(in: 0...UInt16.max, using: &random), UInt16.random(in: 0...UInt16.max, using: &random))

@@ -58,6 +58,7 @@ import Versioning
         try writer.begin()
         for export in exports.reversed() { try writer.keep(export) }
         try writer.commit(nil as Checkpoint?)
+        reader.reset()
         try reader.open()
         #expect(try reader.exports(behind: nil, limit: 100) == exports)
         #expect(try reader.exports(behind: exports[1].place, limit: 2) == Array(exports[2...3]))
