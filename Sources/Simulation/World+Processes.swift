@@ -105,6 +105,7 @@ extension World {
             return self.plan(.restart(node: node.index), in: .seconds(1))
         }
         self.counts[.restarts] += node.incarnation > 1 ? 1 : 0
+        self.floors.join(node.replica!.store.floors)  // They may have become durable a moment before the process ended.
         self.counts[.lostEntries] += node.replica!.store.counters.damagedEntries
         self.counts[.tornLogs] += node.tornTails - torn
         for write in node.takeRecovered() { try self.note(write, of: node) }
