@@ -147,9 +147,11 @@ extension Replica {
         let peer = link.peer!
         link.state = .meeting
         let relation = self.peers!.relation(to: peer)
+        // What a joiner has been given it has not seen yet, and will have.
+        let given = self.isJoining ? self.peers!.joining.progress?.capture.seen.greatest(of: peer) ?? 0 : 0
         let introduction = Introduction(
             start: self.peers!.table.roster[peer]?.member.start ?? .none,
-            sequence: max(self.store.seen.greatest(of: peer), relation?.greatestNotTaken ?? 0), announced: relation?.announced,
+            sequence: max(self.store.seen.greatest(of: peer), relation?.greatestNotTaken ?? 0, given), announced: relation?.announced,
             roster: self.peers!.table.encodedRoster, wall: self.lastMoment.wall)
         self.send(.introduction(introduction), on: link, dependsOn: self.store.appliedPosition)
         if let early = link.earlyIntroduction {

@@ -71,6 +71,8 @@ extension World {
     /// A node goes down, and comes back with another disk.
     private func replaceDisk(of node: SimulatedNode, _ fault: Fault, down: Duration, _ body: (SimulatedNode) -> Void) throws {
         guard !node.isRetired, self.canSpare(node) else { return }
+        // Of two stores that are put back at once the one has only the other to learn from that it is old, and writes under its dots again.
+        guard fault != .restore || !self.members.contains(where: { $0 !== node && $0.wasRestored && $0.replica?.isServing != true }) else { return }
         self.counts[fault] += 1
         self.countBootstraps(of: node)
         self.closeAll(of: node, tellsOthers: false)
