@@ -114,7 +114,9 @@ package final class PeerLink {
 }
 
 /// A repair session on its link.
-struct Exchange {
+///
+/// A class: whether a link has one is asked several times a tick, and as a value it was too large to tell at a glance.
+final class Exchange {
     var session: RepairSession
     let number: UInt16
     let began: Instant
@@ -136,6 +138,8 @@ struct Exchange {
     var hasEqualRoots = false
     /// Something that the other side has given was not taken: what it had seen is not covered by the session.
     var hasSkipped = false
+
+    init(session: RepairSession, number: UInt16, began: Instant) { (self.session, self.number, self.began) = (session, number, began) }
 }
 
 /// What has crossed in a session so far.

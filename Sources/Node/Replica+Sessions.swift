@@ -16,7 +16,7 @@ extension Replica {
         link.lastSession &+= 1
         // The highest bit tells who opened it, so that the numbers of both sides never meet.
         let number = link.lastSession & 0x7fff | (link.dialed == nil ? 0 : 0x8000)
-        var exchange = Exchange(session: RepairSession(opening: purpose, width: width, at: now), number: number, began: now)
+        let exchange = Exchange(session: RepairSession(opening: purpose, width: width, at: now), number: number, began: now)
         exchange.request = request
         self.begin(exchange, on: link)
         return true
