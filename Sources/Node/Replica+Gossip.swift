@@ -320,7 +320,7 @@ extension Replica {
     }
 
     /// True where clients' commands are executed.
-    package var isServing: Bool { !self.isStarting && self.exclusion == nil }
+    package var isServing: Bool { !self.isStarting && !self.isExcluded }
 
     private var isStarting: Bool { self.isJoining || (self.peers != nil && !self.store.isFounded) }
 
