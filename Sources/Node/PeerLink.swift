@@ -66,7 +66,10 @@ package final class PeerLink {
     var earlyClearance: [UInt8]?
     /// Since when both have had different floors.
     var clearingSince: Instant?
-    var lastHeard: Instant
+    var lastHeard: Instant { didSet { self.restsUntil = self.lastHeard + Self.leastPatience } }
+    /// So long its silence says nothing. Kept, as every tick asks it of every link.
+    private(set) var restsUntil: Instant
+    static let leastPatience = Duration.seconds(30)
     /// When the other side was asked something that it has not answered by anything yet.
     var askedAt: Instant?
     /// The dialer has heard what became of its dial.
@@ -84,6 +87,7 @@ package final class PeerLink {
 
     init(id: UInt64, dialed: PeerAddress?, at now: Instant) {
         (self.id, self.dialed, self.openedAt, self.lastHeard) = (id, dialed, now, now)
+        self.restsUntil = now + Self.leastPatience
     }
 
     /// Neither side may wait for ever in these.

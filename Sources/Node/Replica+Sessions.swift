@@ -99,8 +99,9 @@ extension Replica {
             let actions = try link.exchange!.session.handle(message, StoreReader(store: self.store), at: moment.now)
             try self.perform(actions, of: link, at: moment)
         }
-        if let deadline = link.exchange?.session.deadline, moment.now >= deadline {
-            try self.perform(link.exchange!.session.deadlinePassed(at: moment.now), of: link, at: moment)
+        // Asked in place: to look at its deadline from here would copy the session.
+        if let actions = link.exchange?.session.deadlinePassed(at: moment.now), !actions.isEmpty {
+            try self.perform(actions, of: link, at: moment)
         }
     }
 
