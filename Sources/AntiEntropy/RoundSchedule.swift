@@ -12,7 +12,11 @@ package struct RoundSchedule: Sendable {
     private static let jitter = 0.75...1.25
 
     /// The interval while things change.
-    package var interval: Duration
+    package var interval: Duration { didSet { (self.leastInterval, self.answerPatience) = Self.derived(from: self.interval) } }
+    /// The least that passes between two rounds.
+    package private(set) var leastInterval: Duration
+    /// So long a peer may take to answer. Kept like the least interval: both are asked for with each push and comparison, and to divide a duration takes long.
+    package private(set) var answerPatience: Duration
     /// What the interval grows to while nothing does.
     package var idleInterval = Duration.seconds(5)
     /// How many peers a round has.
@@ -27,10 +31,12 @@ package struct RoundSchedule: Sendable {
     package init(interval: Duration, fanout: Int, seed: UInt64, at now: Instant) {
         precondition(interval > .zero && fanout > 0, "rounds every \(interval) with \(fanout) peers")
         (self.interval, self.fanout, self.pause, self.deadline, self.random) = (interval, fanout, interval, now, SplitMix64(seed: seed))
+        (self.leastInterval, self.answerPatience) = Self.derived(from: interval)
     }
 
-    /// The least that passes between two rounds.
-    package var leastInterval: Duration { self.interval * Self.jitter.lowerBound }
+    private static func derived(from interval: Duration) -> (least: Duration, patience: Duration) {
+        (interval * Self.jitter.lowerBound, interval + interval / 2)
+    }
 
     /// The longest that may pass between two rounds with the same peer, of so many: it may be the first of one deck and the last of the next.
     package func longestGap(among peers: Int) -> Duration {

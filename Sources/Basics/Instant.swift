@@ -1,18 +1,24 @@
 /// A moment of a clock that never steps back, in nanoseconds since an origin that only its owner knows.
 ///
 /// Deadlines and rates are computed from it. It comes in as an argument everywhere below Server, so that a simulator can pass its own.
+///
+/// - Note: Inlinable down to its parts, as is every small type that all modules compare: otherwise another module calls even `>=` through the witness table.
+@usableFromInline
 package struct Instant: Hashable, Sendable {
-    package let nanoseconds: UInt64
+    @usableFromInline package let nanoseconds: UInt64
 
+    @inlinable
     package init(nanoseconds: UInt64) {
         self.nanoseconds = nanoseconds
     }
 
     /// The time since `earlier`; zero where `earlier` is later.
+    @inlinable
     package func since(_ earlier: Instant) -> Duration {
         .nanoseconds(self > earlier ? Int64(clamping: self.nanoseconds - earlier.nanoseconds) : 0)
     }
 
+    @inlinable
     package static func + (instant: Instant, duration: Duration) -> Instant {
         let nanoseconds = UInt64(clamping: duration.wholeNanoseconds)
         let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(nanoseconds)
@@ -21,6 +27,7 @@ package struct Instant: Hashable, Sendable {
 }
 
 extension Instant: Comparable {
+    @inlinable
     package static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
 }
 
@@ -35,6 +42,7 @@ package struct WallTime: Hashable, Sendable {
 
 extension Duration {
     /// The duration in nanoseconds, clamped to what 64 bits hold (292 years).
+    @inlinable
     package var wholeNanoseconds: Int64 {
         // One division where `components` needs several, and up to nine seconds one of 64 bits: every deadline is computed with it.
         let attoseconds = self.attoseconds

@@ -1,13 +1,15 @@
 /// The name of one incarnation of a store: 128 random bits, drawn when the store is founded and never used again.
 ///
 /// A wiped, restored or copied store gets a new one, so a (replica id, sequence number) pair names one write for ever.
+@usableFromInline
 package struct ReplicaID: Hashable, Sendable {
     /// The number of bytes of the encoded form.
     package static let byteCount = 16
 
-    package let high: UInt64
-    package let low: UInt64
+    @usableFromInline package let high: UInt64
+    @usableFromInline package let low: UInt64
 
+    @inlinable
     package init(high: UInt64, low: UInt64) {
         (self.high, self.low) = (high, low)
     }
@@ -19,10 +21,12 @@ package struct ReplicaID: Hashable, Sendable {
 }
 
 extension ReplicaID: Comparable {
-    /// Written out: called from another module, a derived `==` goes through its witness table, for four times the time.
+    /// Written out, as a derived `==` is not inlinable.
+    @inlinable
     package static func == (left: Self, right: Self) -> Bool { left.high == right.high && left.low == right.low }
 
     /// Unsigned order of the 128 bits, the same on every node: it breaks ties between stamps.
+    @inlinable
     package static func < (left: Self, right: Self) -> Bool {
         (left.high, left.low) < (right.high, right.low)
     }
@@ -30,19 +34,21 @@ extension ReplicaID: Comparable {
 
 extension ReplicaID: CustomStringConvertible {
     /// 32 lower-case hexadecimal digits.
-    package var description: String {
+    @usableFromInline package var description: String {
         hexadecimal(self.high) + hexadecimal(self.low)
     }
 }
 
 /// The name of one cluster: 128 random bits drawn by the node that founds it, learned by every node that joins, never changed.
+@usableFromInline
 package struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     /// The number of bytes of the encoded form.
     package static let byteCount = 16
 
-    package let high: UInt64
-    package let low: UInt64
+    @usableFromInline package let high: UInt64
+    @usableFromInline package let low: UInt64
 
+    @inlinable
     package init(high: UInt64, low: UInt64) {
         (self.high, self.low) = (high, low)
     }
@@ -57,13 +63,14 @@ package struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     package var isNone: Bool { self == .none }
 
     /// 32 lower-case hexadecimal digits.
-    package var description: String {
+    @usableFromInline package var description: String {
         hexadecimal(self.high) + hexadecimal(self.low)
     }
 }
 
 extension ClusterID: Comparable {
     /// Of two clusters without entries the lesser one takes in the other's nodes.
+    @inlinable
     package static func < (left: Self, right: Self) -> Bool { (left.high, left.low) < (right.high, right.low) }
 }
 

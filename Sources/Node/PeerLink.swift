@@ -66,7 +66,10 @@ package final class PeerLink {
     var earlyClearance: [UInt8]?
     /// Since when both have had different floors.
     var clearingSince: Instant?
-    var lastHeard: Instant
+    var lastHeard: Instant { didSet { self.restsUntil = self.lastHeard + Self.leastPatience } }
+    /// So long its silence says nothing. Kept, as every tick asks it of every link.
+    private(set) var restsUntil: Instant
+    static let leastPatience = Duration.seconds(30)
     /// When the other side was asked something that it has not answered by anything yet.
     var askedAt: Instant?
     /// The dialer has heard what became of its dial.
@@ -84,6 +87,7 @@ package final class PeerLink {
 
     init(id: UInt64, dialed: PeerAddress?, at now: Instant) {
         (self.id, self.dialed, self.openedAt, self.lastHeard) = (id, dialed, now, now)
+        self.restsUntil = now + Self.leastPatience
     }
 
     /// Neither side may wait for ever in these.
@@ -114,7 +118,9 @@ package final class PeerLink {
 }
 
 /// A repair session on its link.
-struct Exchange {
+///
+/// A class: whether a link has one is asked several times a tick, and as a value it was too large to tell at a glance.
+final class Exchange {
     var session: RepairSession
     let number: UInt16
     let began: Instant
@@ -136,6 +142,8 @@ struct Exchange {
     var hasEqualRoots = false
     /// Something that the other side has given was not taken: what it had seen is not covered by the session.
     var hasSkipped = false
+
+    init(session: RepairSession, number: UInt16, began: Instant) { (self.session, self.number, self.began) = (session, number, began) }
 }
 
 /// What has crossed in a session so far.

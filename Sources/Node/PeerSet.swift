@@ -13,7 +13,14 @@ import Versioning
 /// - Invariant: `links` ascend by id, `relations` by replica; of two ready links to one replica one is being closed.
 final class PeerSet {
     let configuration: PeerConfiguration
-    var table: MemberTable { didSet { self.driftMilliseconds = ClusterSetting.clockDrift.milliseconds(in: self.table.roster) } }
+    var table: MemberTable {
+        didSet {
+            self.driftMilliseconds = ClusterSetting.clockDrift.milliseconds(in: self.table.roster)
+            self.ownStatus = self.table.ownStatus
+        }
+    }
+    /// What the roster says of this node; kept, as it is asked for in every tick.
+    private(set) var ownStatus: Roster.Status?
     /// How far ahead of this node's time a version may be stamped, as the members have agreed.
     private(set) var driftMilliseconds: UInt64
     /// Versions that came before their time, and whose they were.
@@ -73,7 +80,7 @@ final class PeerSet {
         self.random = SplitMix64(seed: generator.next())
         self.candidate = Identity(
             cluster: ClusterID(using: &generator), digestKey: DigestKey(using: &generator), replica: replica)
-        self.table = table
+        (self.table, self.ownStatus) = (table, table.ownStatus)
         self.driftMilliseconds = ClusterSetting.clockDrift.milliseconds(in: table.roster)
         self.spareReplica = ReplicaID(using: &generator)
         let patience = ClusterSetting.identityPatience.duration(in: table.roster)

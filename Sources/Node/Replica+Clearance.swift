@@ -52,7 +52,7 @@ extension Replica {
         // Before anything that is read from the store without what was dropped: an older copy of one of the members must not take that for all there is.
         if self.store.floorsRevision != revision { for link in self.peers?.links ?? [] where link.isReady { self.sendClearance(on: link) } }
         guard moment.now >= self.sweeping.nextAt, self.mayHoldTombstones else { return }
-        guard self.exclusion == nil else {
+        guard !self.isExcluded else {
             self.sweeping.nextAt = moment.now + Self.longestInterval
             return
         }

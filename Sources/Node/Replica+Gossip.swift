@@ -119,7 +119,7 @@ extension Replica {
 
     private func tend(_ link: PeerLink, at moment: Moment) throws(StoreError) {
         let now = moment.now
-        if link.isAtRest, now.since(link.lastHeard) <= Self.leastPatience { return }
+        if link.isAtRest, now <= link.restsUntil { return }
         if link.isComingUp, now.since(link.openedAt) > Self.greetingPatience {
             return self.close(link, because: "it did not \(link.hasGreeted ? "introduce itself" : "greet")")
         }
@@ -133,10 +133,9 @@ extension Replica {
         if self.isLetIn(link), now.since(link.lastHeard) > Self.greetingPatience {
             return self.close(link, because: "it was let in and did not come")
         }
-        let silence = now.since(link.lastHeard)
-        // Below the least patience nothing is reckoned: this is asked for every link in every tick.
-        if link.isReady, silence > Self.leastPatience, silence > self.linkPatience {
-            return self.close(link, because: "it has been silent for \(Int(silence.inSeconds)) s")
+        // Before that nothing is reckoned: this is asked for every link in every tick.
+        if link.isReady, now > link.restsUntil, now.since(link.lastHeard) > self.linkPatience {
+            return self.close(link, because: "it has been silent for \(Int(now.since(link.lastHeard).inSeconds)) s")
         }
         if link.owesSummary {
             link.owesSummary = false
@@ -152,9 +151,8 @@ extension Replica {
     /// A peer that has nothing to say when it should have been asked, and should have asked, is gone.
     private var linkPatience: Duration {
         let gap = self.peers!.rounds.longestGap(among: self.peers!.links.count)
-        return max(Self.leastPatience, gap + gap / 2)
+        return max(PeerLink.leastPatience, gap + gap / 2)
     }
-    private static let leastPatience = Duration.seconds(30)
     /// A node that has got the welcome of this cluster makes a new connection; what is left of the old one is a stranger's.
     private func isLetIn(_ link: PeerLink) -> Bool { link.state == .founding && self.store.isFounded }
 
@@ -320,7 +318,7 @@ extension Replica {
     }
 
     /// True where clients' commands are executed.
-    package var isServing: Bool { !self.isStarting && self.exclusion == nil }
+    package var isServing: Bool { !self.isStarting && !self.isExcluded }
 
     private var isStarting: Bool { self.isJoining || (self.peers != nil && !self.store.isFounded) }
 

@@ -43,7 +43,7 @@ extension Replica {
 
     func perform(_ actions: [Dialer.Action]) {
         // Nobody would let it in.
-        guard self.exclusion == nil || self.peers!.leave != nil || self.seeksReturn else { return }
+        guard !self.isExcluded || self.peers!.leave != nil || self.seeksReturn else { return }
         for case .dial(let address) in actions { self.peers!.requests.append(.dial(address)) }
     }
 

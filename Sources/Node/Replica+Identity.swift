@@ -28,7 +28,7 @@ extension Replica {
 
     /// Goes on under an id that nobody ever had. All data stay; what was written so far counts as another's.
     private func renew(because reason: IdentityGuard.Reason, at now: Instant) {
-        guard self.exclusion == nil else { return }
+        guard !self.isExcluded else { return }
         let (old, before, new) = (self.store.identity.replica, self.peers!.table.roster, self.peers!.drawReplica())
         self.peers!.tickIsMixed = true
         let member = Member(

@@ -25,7 +25,7 @@ extension Replica {
 
     /// Where the store came back under another id than it had, that takes the old one's place; and this start is noted.
     func enterRoster(at now: Instant) {
-        guard self.store.isFounded, self.peers!.table.ownStatus ?? .active == .active else { return }
+        guard self.store.isFounded, self.peers!.ownStatus ?? .active == .active else { return }
         let (before, member) = (self.peers!.table.roster, self.ownMember)
         do throws(RosterRefusal) {
             try self.peers!.table.change { roster throws(RosterRefusal) in
@@ -137,7 +137,7 @@ extension Replica {
             return
                 "this node's data are older than deletes that all members have forgotten: it comes back with theirs, and with what only it has, once one answers"
         }
-        guard let status = self.peers?.table.ownStatus, status != .active else { return nil }
+        guard let status = self.peers?.ownStatus, status != .active else { return nil }
         if status == .fenced {
             return "this node was fenced: it comes back with the data of the other members, and with what only it has, once one answers"
         }
@@ -151,7 +151,7 @@ extension Replica {
     package var rosterHash: UInt64? { self.peers?.table.rosterHash }
 
     /// True where this node is no member any more.
-    package var isExcluded: Bool { self.exclusion != nil }
+    package var isExcluded: Bool { self.store.isForgetful || self.peers?.ownStatus.map { $0 != .active } ?? false }
 
     func exclude(_ reason: String) {
         self.tell(reason)

@@ -51,7 +51,7 @@ extension Replica {
     /// Whose links have answered lately. Others are pushed to and not named: they may hear nothing, and who knows them better tells
     /// them.
     private func responsive(_ linked: [PeerLink]) -> [ReplicaID] {
-        let patience = self.peers!.rounds.interval + self.peers!.rounds.interval / 2
+        let patience = self.peers!.rounds.answerPatience
         var responsive: [ReplicaID] = []
         responsive.reserveCapacity(linked.count)
         for link in linked where link.askedAt.map({ self.lastTick.since($0) < patience }) ?? true { responsive.append(link.peer!) }

@@ -19,7 +19,7 @@ extension Replica {
     /// True where this node counts for nobody, and may come back by itself.
     package var seeksReturn: Bool {
         guard let peers = self.peers, self.store.isFounded, peers.identity.state != .contested, peers.leave == nil else { return false }
-        switch peers.table.ownStatus ?? .active {
+        switch peers.ownStatus ?? .active {
         case .active: return self.store.isForgetful
         case .fenced: return true
         case .replaced, .left, .removed: return false
@@ -48,7 +48,7 @@ extension Replica {
         }
         if let refusal = self.merge(roster, at: now) { return self.refuse(link, because: refusal) }
         guard !link.isClosing else { return }
-        guard self.exclusion == nil, !self.isJoining, !self.store.hasDamage, self.peers!.leave == nil else {
+        guard !self.isExcluded, !self.isJoining, !self.store.hasDamage, self.peers!.leave == nil else {
             return self.close(link, because: nil)  // Another may have everything.
         }
         let before = self.peers!.table.roster

@@ -46,7 +46,7 @@ extension Replica {
     var salvageDeadline: Instant? { self.mayDecideExports || self.salvaging.isEnding ? self.salvaging.nextAt : nil }
 
     private var mayDecideExports: Bool {
-        self.store.exportCounts.undecided > 0 && self.store.isFounded && !self.isJoining && self.exclusion == nil
+        self.store.exportCounts.undecided > 0 && self.store.isFounded && !self.isJoining && !self.isExcluded
     }
 
     /// Decides a few exports, if it is time.

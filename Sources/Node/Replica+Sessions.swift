@@ -16,7 +16,7 @@ extension Replica {
         link.lastSession &+= 1
         // The highest bit tells who opened it, so that the numbers of both sides never meet.
         let number = link.lastSession & 0x7fff | (link.dialed == nil ? 0 : 0x8000)
-        var exchange = Exchange(session: RepairSession(opening: purpose, width: width, at: now), number: number, began: now)
+        let exchange = Exchange(session: RepairSession(opening: purpose, width: width, at: now), number: number, began: now)
         exchange.request = request
         self.begin(exchange, on: link)
         return true
@@ -99,8 +99,9 @@ extension Replica {
             let actions = try link.exchange!.session.handle(message, StoreReader(store: self.store), at: moment.now)
             try self.perform(actions, of: link, at: moment)
         }
-        if let deadline = link.exchange?.session.deadline, moment.now >= deadline {
-            try self.perform(link.exchange!.session.deadlinePassed(at: moment.now), of: link, at: moment)
+        // Asked in place: to look at its deadline from here would copy the session.
+        if let actions = link.exchange?.session.deadlinePassed(at: moment.now), !actions.isEmpty {
+            try self.perform(actions, of: link, at: moment)
         }
     }
 

@@ -74,7 +74,7 @@ package final class Replica {
         self.enterRoster(at: now)
         self.keepLog()
         if let exclusion { self.tell(exclusion) }
-        guard self.exclusion == nil || self.seeksReturn else { return }
+        guard !self.isExcluded || self.seeksReturn else { return }
         self.perform(self.peers!.dialer.handle(.started, at: now))
         self.learnAddresses(before: [], at: now)
         for address in self.formerRoster?.active.compactMap(\.address) ?? [] { self.perform(self.peers!.dialer.handle(.learned(address), at: now)) }

@@ -59,17 +59,21 @@ package struct EventQueue<Event> {
     }
 
     /// Puts what was last in the place of the first, and down from there.
+    ///
+    /// All the way down and up again from there: what was last belongs near the end nearly always, so that it need not be compared at each level.
     private mutating func sink(_ planned: Planned) {
         var heap = self.heap.mutableSpan
         var index = 0
-        while true {
-            var child = 2 * index + 1
-            guard child < heap.count else { break }
-            if child + 1 < heap.count, heap[child + 1].precedes(heap[child]) { child += 1 }
-            guard heap[child].precedes(planned) else { break }
+        while 2 * index + 2 < heap.count {
+            let child = 2 * index + (heap[2 * index + 2].precedes(heap[2 * index + 1]) ? 2 : 1)
             heap[index] = heap[child]
             index = child
         }
+        if 2 * index + 1 < heap.count {
+            heap[index] = heap[2 * index + 1]
+            index = 2 * index + 1
+        }
         heap[index] = planned
+        self.rise(from: index)
     }
 }

@@ -95,10 +95,9 @@ struct BatchHeader: Equatable, Sendable {
         else { return nil }
         let recordBytes = Int(start.integer(UInt32.self, at: 4))
         guard recordBytes <= bytes.count - Self.byteCount else { return nil }
-        var sum = StreamingChecksum(seed: 0)
-        sum.update(UnsafeRawBufferPointer(rebasing: bytes[..<Self.checksumOffset]))
-        sum.update(UnsafeRawBufferPointer(rebasing: bytes[Self.byteCount..<Self.byteCount + recordBytes]))
-        guard sum.finish() == start.integer(UInt64.self, at: Self.checksumOffset) else { return nil }
+        let header = UnsafeRawBufferPointer(rebasing: bytes[..<Self.checksumOffset])
+        let records = UnsafeRawBufferPointer(rebasing: bytes[Self.byteCount..<Self.byteCount + recordBytes])
+        guard checksum(of: header, records, seed: 0) == start.integer(UInt64.self, at: Self.checksumOffset) else { return nil }
         return BatchHeader(recordBytes: recordBytes, position: position, salt: salt, synced: start.integer(at: 24))
     }
 }

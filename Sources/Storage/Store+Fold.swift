@@ -20,6 +20,10 @@ extension Store {
         guard !self.isBaseMoving else { return false }
         if self.live.unfolded == 0 { return true }
         let isNearlyDone = self.live.unfolded / Self.lastBudgets <= budget
+        if isNearlyDone, self.live.hasFewUnfolded {  // All are known: nothing is passed over to find them.
+            try self.foldFew(budget: .max)
+            return true
+        }
         var steps = isNearlyDone ? .max : min(budget, .max / Self.stepsPerFold) * Self.stepsPerFold
         var (index, passes) = (self.live.start(of: self.foldCursor), 0)
         while steps > 0, self.live.unfolded > 0 {

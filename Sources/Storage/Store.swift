@@ -202,7 +202,8 @@ package final class Store {
 
     /// Looks a key up. The view is valid until the end of the tick, puts or not: chunks stay with their table.
     package func find(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> Found {
-        if let slot = self.live.find(token, key: key) { return self.found(slot, .live) }
+        // Asked before, as a table that is searched is retained part by part.
+        if self.live.mayHave(token), let slot = self.live.find(token, key: key) { return self.found(slot, .live) }
         if let slot = self.frozen?.table.find(token, key: key) { return self.found(slot, .frozen) }
         let entry = try self.findInBase(token, key: key)
         if entry == nil, !self.damage.contains(token) { return .nothing }

@@ -172,6 +172,7 @@ package struct Table: Sendable {
     }
 
     /// Whether an entry may be there: a few bytes that are in the processor's cache already.
+    @inline(__always)
     func mayHave(_ token: Token) -> Bool { self.mayContain(token) }
 
     /// Reads where lookups of these tokens begin, all at once, and the records there.

@@ -3,22 +3,26 @@ import Basics
 /// The name of one write: the replica that took it and that replica's sequence number, which starts at 1 and has no gaps.
 ///
 /// A sequence number of 0 names no write; `Seen` treats it as seen already, so that one from outside has no effect.
+@usableFromInline
 package struct Dot: Hashable, Sendable {
-    package let replica: ReplicaID
-    package let sequence: UInt64
+    @usableFromInline package let replica: ReplicaID
+    @usableFromInline package let sequence: UInt64
 
+    @inlinable
     package init(replica: ReplicaID, sequence: UInt64) {
         (self.replica, self.sequence) = (replica, sequence)
     }
 }
 
 extension Dot: Comparable {
-    /// Written out because other modules call a derived `==` through its witness table, at several times the cost.
+    /// Written out, as a derived `==` is not inlinable.
+    @inlinable
     package static func == (left: Self, right: Self) -> Bool {
         left.sequence == right.sequence && left.replica == right.replica
     }
 
     /// By replica, then by sequence number: the writes of one replica stand together, in the order in which it took them.
+    @inlinable
     package static func < (left: Self, right: Self) -> Bool {
         (left.replica, left.sequence) < (right.replica, right.sequence)
     }
@@ -26,5 +30,5 @@ extension Dot: Comparable {
 
 extension Dot: CustomStringConvertible {
     /// The replica's 32 digits, a slash, the sequence number.
-    package var description: String { "\(self.replica)/\(self.sequence)" }
+    @usableFromInline package var description: String { "\(self.replica)/\(self.sequence)" }
 }

@@ -22,7 +22,9 @@ package struct HeldDots: Equatable, Sendable {
         let due: UInt64
     }
 
-    private var entries: [Entry] = []
+    private var entries: [Entry] = [] { didSet { self.named = nil } }
+    /// The same without their times. Made when it is asked for: a round with each member asks, and entries seldom change in between.
+    private var named: Seen?
     /// What is due first; kept, as it is asked for in every tick.
     package private(set) var earliestDue: UInt64?
 
@@ -87,8 +89,12 @@ package struct HeldDots: Equatable, Sendable {
     }
 
     /// What has been seen, and what is held as if it had been: what need not be asked for.
-    package func added(to seen: Seen) -> Seen {
-        self.isEmpty ? seen : seen.adding(self.entries.lazy.map { DotRange(replica: $0.replica, sequences: $0.sequences) })
+    package mutating func added(to seen: Seen) -> Seen {
+        if self.isEmpty { return seen }
+        if self.named == nil { self.named = Seen(self.entries.lazy.map { DotRange(replica: $0.replica, sequences: $0.sequences) }) }
+        var added = seen
+        added.join(self.named!)
+        return added
     }
 
     private func firstIndex(notBefore dot: Dot) -> Int {
@@ -100,6 +106,10 @@ package struct HeldDots: Equatable, Sendable {
         }
         return low
     }
+}
+
+extension HeldDots {
+    package static func == (left: Self, right: Self) -> Bool { left.entries == right.entries }
 }
 
 extension HeldDots.Entry {
@@ -115,8 +125,8 @@ extension HeldDots.Entry {
 }
 
 extension Seen {
-    /// This and some ranges, which ascend and do not overlap; no more runs than any `Seen` has.
-    fileprivate func adding(_ ranges: some Sequence<DotRange>) -> Seen {
+    /// Some ranges, which ascend and do not overlap; no more runs than any `Seen` has.
+    fileprivate init(_ ranges: some Sequence<DotRange>) {
         var added: ContiguousArray<Entry> = []
         var entry: Entry?
         for range in ranges {
@@ -132,8 +142,6 @@ extension Seen {
         }
         if let entry { added.append(entry) }
         for index in added.indices { added[index].settle() }
-        var seen = self
-        seen.join(Seen(checked: added))
-        return seen
+        self.init(checked: added)
     }
 }

@@ -5,6 +5,7 @@ import Basics
 /// The time is one number, `milliseconds << 16 | counter`, so comparing it compares both and a counter that overflows carries into the milliseconds.
 /// 48 bits of milliseconds since 1970 last until the year 10889.
 /// - Source: Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), §3; the replica as tie-break is Lamport's.
+@usableFromInline
 package struct Stamp: Hashable, Sendable {
     /// The number of low bits of `time` that hold the counter.
     package static let counterBits = 16
@@ -12,9 +13,10 @@ package struct Stamp: Hashable, Sendable {
     /// The greatest milliseconds that a stamp can hold: 2^48 - 1.
     package static let maximumMilliseconds = UInt64.max >> UInt64(Stamp.counterBits)
 
-    package let time: UInt64
-    package let replica: ReplicaID
+    @usableFromInline package let time: UInt64
+    @usableFromInline package let replica: ReplicaID
 
+    @inlinable
     package init(time: UInt64, replica: ReplicaID) {
         (self.time, self.replica) = (time, replica)
     }
@@ -33,12 +35,14 @@ package struct Stamp: Hashable, Sendable {
 }
 
 extension Stamp: Comparable {
-    /// Written out because other modules call a derived `==` through its witness table, at several times the cost.
+    /// Written out, as a derived `==` is not inlinable.
+    @inlinable
     package static func == (left: Self, right: Self) -> Bool {
         left.time == right.time && left.replica == right.replica
     }
 
     /// By time, then by replica; two stamps that one replica issued are never equal (I9).
+    @inlinable
     package static func < (left: Self, right: Self) -> Bool {
         left.time == right.time ? left.replica < right.replica : left.time < right.time
     }
@@ -46,5 +50,5 @@ extension Stamp: Comparable {
 
 extension Stamp: CustomStringConvertible {
     /// Milliseconds, a full stop, the counter, an at sign, the replica's 32 digits.
-    package var description: String { "\(self.milliseconds).\(self.counter)@\(self.replica)" }
+    @usableFromInline package var description: String { "\(self.milliseconds).\(self.counter)@\(self.replica)" }
 }

@@ -26,6 +26,16 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 1, 32, 240, 1_023, 1_024, 1_025, 3_000])
+    func `a checksum of two pieces equals that of the whole, wherever it is cut`(byteCount: Int) {
+        var generator = SplitMix64(seed: UInt64(byteCount))
+        let bytes = (0..<byteCount).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        for cut in [0, byteCount / 3, byteCount] {
+            let sum = bytes[..<cut].withUnsafeBytes { first in bytes[cut...].withUnsafeBytes { checksum(of: first, $0, seed: 7) } }
+            #expect(sum == bytes.withUnsafeBytes { checksum(of: $0, seed: 7) })
+        }
+    }
+
     @Test func `a checksum of no bytes equals that of an empty buffer`() {
         let empty = UnsafeRawBufferPointer(start: nil, count: 0)
         var streaming = StreamingChecksum(seed: 9)
