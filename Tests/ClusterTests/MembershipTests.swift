@@ -91,7 +91,10 @@ extension ProcessTests {
         @Test func `what is set on one node holds on all, and wrong settings are refused by name`() throws {
             let cluster = try TestCluster(2)
             let client = try cluster.client(0)
-            #expect(try fields(of: client.ask("HEARSAY", "SETTING")) == ["identity.patience": "2000", "clock.drift": "1000", "gc.window": "3600", "gc.auto-fence": "0"])
+            #expect(
+                try fields(of: client.ask("HEARSAY", "SETTING")) == [
+                    "identity.patience": "2000", "clock.drift": "1000", "gc.window": "3600", "gc.auto-fence": "0",
+                ])
             for (arguments, error) in [
                 (["gone.window"], "ERR no such setting; HEARSAY SETTING lists them"),
                 (["identity.patience", "x"], "ERR value is not an integer or out of range"),
