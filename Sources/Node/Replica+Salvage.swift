@@ -173,7 +173,7 @@ extension Replica {
         let exports = try self.salvagedExports(limit: limit)
         writer.array(count: exports.count)
         for export in exports {
-            let shown = try export.withRecord(under: self.store.identity.digestKey) { record, _ in
+            let shown: Void? = try export.withRecord(under: self.store.identity.digestKey) { record, _ in
                 writer.map(count: 5)
                 writer.bulk("key")
                 writer.bulk(record.key)

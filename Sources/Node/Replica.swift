@@ -116,11 +116,11 @@ package final class Replica {
             self.resumeClock()
             self.peers!.identity.tookBack(at: now)
         }
+        if self.store.control(.returning) == nil { peers.returnsBehind = nil }
         // Nearly always that was nothing.
         if peers.table.ownReplica == self.store.identity.replica, self.store.control(.members) == peers.table.encodedRoster { return }
         let table = try self.restoredTable(peers.table.ownName)
         if table != peers.table { self.peers!.table = table }
-        if self.store.control(.returning) == nil { peers.returnsBehind = nil }
     }
 
     /// The time of a burst: the monotonic clock, and the wall clock as the system believes it.
