@@ -173,10 +173,10 @@ extension World {
 }
 
 extension World {
-    /// Whether another has seen a write, or a later one under its id; of those that are down, whether they had. Where nobody has, a node that came back
-    /// with an older copy of its disk cannot be told from one that never wrote it: nothing in the world is left of it (I20).
+    /// Whether another has seen a write, or a later one under its id; of those that are down, but not for good, whether they had. Where nobody has, a node
+    /// that came back with an older copy of its disk cannot be told from one that never wrote it: nothing in the world is left of it (I20).
     private func isKnown(_ dot: Dot, besides node: SimulatedNode) -> Bool {
-        self.nodes.contains { $0 !== node && ($0.known?.seen.greatest(of: dot.replica) ?? 0) >= dot.sequence }
+        self.nodes.contains { $0 !== node && !$0.isRetired && ($0.known?.seen.greatest(of: dot.replica) ?? 0) >= dot.sequence }
     }
 }
 
