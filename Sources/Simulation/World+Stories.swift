@@ -67,6 +67,15 @@ extension World {
     /// How often a node asked others' logs, and with what success, and how many sessions it had.
     package func mendings(of node: Int) -> (catchUps: Int, refused: Int, sessions: Int) { self.nodes[node].replica?.mendings ?? (0, 0, 0) }
 
+    /// The process of a node ends, a bit of what its base has of a key becomes another, and it is started again.
+    ///
+    /// - Returns: false where its base has nothing of the key.
+    package func rot(_ key: String, on index: Int) throws -> Bool {
+        self.kill(index)
+        defer { try? self.start(index) }
+        return self.nodes[index].flipBitInBase(of: Array(key.utf8), choice: 1)
+    }
+
     /// What a node holds of a key; nil where nothing.
     package func value(of key: String, on node: Int) throws -> String? {
         try self.nodes[node].entries()[Array(key.utf8)].map { String(decoding: $0.payload, as: UTF8.self) }
