@@ -212,6 +212,15 @@ final class SimulatedNode {
         return true
     }
 
+    /// Takes what the base has of a key away, as a fault of a program would.
+    ///
+    /// - Returns: what is lost; nil where it has nothing.
+    func loseFromBase(_ key: [UInt8]) -> (key: Int, stamp: Stamp)? {
+        guard let index = self.contents.entries.firstIndex(where: { $0.key.elementsEqual(key) }) else { return nil }
+        let lost = self.contents.entries.remove(at: index)
+        return lost.header.map { (lost.key.withUnsafeBytes(Ledger.Version.number), $0.stamp) }
+    }
+
     private func flipBit(ofEntry index: Int, using random: inout SplitMix64) {
         let bit = Int.random(in: 0..<self.contents.entries[index].value.count * 8, using: &random)
         self.contents.entries[index].value[bit / 8] ^= 1 << UInt8(bit % 8)
