@@ -52,7 +52,7 @@ awk -v count="$tombstones" 'BEGIN { for (key = 0; key < count; key++) printf "DE
 wait_equal 300 || fail "the nodes do not become equal"
 for peer in "${set_ports[@]}"; do
     [ "$(held "$peer")" = "$tombstones" ] || fail "$(held "$peer") tombstones where $tombstones were to be"
-    until [ "$(info_field "$peer" hearsay base_tombstones)" = "$tombstones" ]; do sleep 0.5; done
+    until [ "$(info_field "$peer" persistence base_tombstones)" = "$tombstones" ]; do sleep 0.5; done
 done
 
 calm=$(clients) || fail "the run failed: $calm"

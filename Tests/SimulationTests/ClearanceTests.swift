@@ -50,6 +50,18 @@ import Testing
     }
 
     @Test(arguments: Self.seeds)
+    func `a shorter window counts as soon as all have heard of it, not when the longer one would have been looked at again`(seed: UInt64) throws {
+        let world = try self.withWindow(3_600, seed: seed, nodes: 3)
+        try world.set("key", to: "value", on: 0)
+        try self.delete("key", on: 0, in: world)
+        try world.run(for: .seconds(130))
+        #expect((0..<3).allSatisfy { world.tombstones(of: $0).held == 1 })
+        #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "5", of: 1) == "+OK\r\n")
+        try world.run(for: .seconds(5))
+        #expect((0..<3).allSatisfy { world.tombstones(of: $0).held == 0 })
+    }
+
+    @Test(arguments: Self.seeds)
     func `a member that is away holds every tombstone back and is named, and its old value is dead when it returns`(seed: UInt64) throws {
         let world = try self.withWindow(0, seed: seed, nodes: 3)
         try world.set("key", to: "value", on: 0)
