@@ -33,7 +33,10 @@ extension World {
     func reopen(_ node: SimulatedNode) throws {
         guard let store = node.replica?.store, let order = store.control(.returning).flatMap(ReturnOrder.init) else { return }
         self.excuseUnreplicated(of: node) { write in
-            order.seen.covers(write.dot) && !self.members.contains { $0 !== node && $0.known?.seen.covers(write.dot) ?? false }
+            // With it goes what it had overwritten.
+            let newer = (try? node.version(of: Attempt.key(write.version.key))).flatMap { $0 }.flatMap { $0.stamp >= write.version.stamp ? $0 : nil }
+            let dot = newer?.dot ?? write.dot
+            return order.seen.covers(dot) && !self.members.contains { $0 !== node && $0.known?.seen.covers(dot) ?? false }
         }
         self.counts[.returns] += 1
         self.countBootstraps(of: node)

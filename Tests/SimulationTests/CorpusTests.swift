@@ -13,6 +13,11 @@ import Testing
         ("acknowledged-kept: what only a member had written that never came back was left behind by one that was fenced", "--seed 2730"),
         ("acknowledged-kept: gaps that count as seen are nothing that a member has", "--seed 862"),
         ("liveness: what a member that came back late holds is waited for no longer than from the start", "--seed 14602"),
+        (
+            "acknowledged-kept: an operator emptied the only member that had it right after it had let another give up its store",
+            "--seed 488 --nodes 3 --operations 600 --joiners 2 --without slow-disk,drift,clock-step,clock-freeze "
+                + "--steps 0-26,36,74-221,273-308,327-445,447-471,508-521,523-580"
+        ),
     ]
 
     @Test(arguments: Self.found.indices) func `what once showed a fault shows none`(index: Int) throws {
