@@ -81,7 +81,7 @@ extension World {
     /// - Returns: after how many rounds all held the same; nil where one serves nobody any more.
     private func becomeEqual() throws -> Int? {
         let limit = Self.roundLimit(nodes: self.members.count, durability: self.plan.durability)
-        let before = self.members.map { $0.replica!.roundQuestions }
+        let before = self.roundQuestions
         while try !self.hasConverged() {
             guard self.members.allSatisfy({ $0.replica?.isExcluded == false }) else { return nil }
             guard self.rounds(since: before) <= limit else {
@@ -142,8 +142,11 @@ extension World {
         }.joined(separator: "; ")
     }
 
+    /// What the rounds of each node have asked so far, for `rounds(since:)`.
+    package var roundQuestions: [Int] { self.members.map { $0.replica!.roundQuestions } }
+
     /// The rounds that every node has begun.
-    private func rounds(since before: [Int]) -> Int {
+    package func rounds(since before: [Int]) -> Int {
         zip(self.members, before).map { node, before in
             let perRound = max(1, min(node.replica!.fanout, self.members.count - 1))
             return (node.replica!.roundQuestions - before) / perRound

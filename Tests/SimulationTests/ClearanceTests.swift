@@ -39,6 +39,27 @@ import Testing
     }
 
     @Test(arguments: Self.seeds)
+    func `from where a node drops something until all have dropped it three rounds go by at most, and no session begins`(seed: UInt64) throws {
+        let world = try self.withWindow(0, seed: seed, nodes: 3)
+        for number in 0..<60 { try world.set("key\(number)", to: "value", on: number % 3) }
+        try world.run(for: .seconds(90))
+        for number in 0..<60 where number % 4 > 0 { try self.delete("key\(number)", on: number % 3, in: world) }
+        var (differsSince, longest, differences): ([Int]?, Int, Int) = (nil, 0, 0)
+        for _ in 0..<15_000 {
+            try world.run(for: .milliseconds(1))
+            if try world.holdSameData() {
+                if differsSince != nil { differences += 1 }
+                differsSince = nil
+            } else {
+                differsSince = differsSince ?? world.roundQuestions
+                longest = max(longest, world.rounds(since: differsSince!))
+            }
+        }
+        #expect(differences > 1 && longest <= 3 && differsSince == nil, "\(differences) times, \(longest) rounds")
+        #expect((0..<3).allSatisfy { world.tombstones(of: $0).held == 0 && world.mendings(of: $0).sessions == 0 })
+    }
+
+    @Test(arguments: Self.seeds)
     func `nothing is dropped before its window has passed`(seed: UInt64) throws {
         let world = try self.withWindow(30, seed: seed, nodes: 2)
         try world.set("key", to: "value", on: 0)
