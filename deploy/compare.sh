@@ -12,13 +12,12 @@ usage() {
 usage: deploy/compare.sh [--rounds N] COMMIT [simulate [ARGUMENT ...] | serve [ARGUMENT ...] | repair [ARGUMENT ...]]
 
 Builds COMMIT beside the working tree, runs the named thing on both by turns N times each (default 5) and prints each
-run, both medians and their ratio: above 1 the working tree takes less.
+run, both medians and their ratio: above 1 the working tree is faster.
 
-  simulate   `hearsay simulate` with the arguments (default: --count 100)
-  serve      `hearsay bench serve` with the arguments
-  repair     `hearsay bench repair` with the arguments
-
-What is measured is the processor time of the program and all that it started.
+  simulate   `hearsay simulate` with the arguments (default: --count 100): the processor time
+  repair     `hearsay bench repair` with the arguments: the processor time, of its nodes too
+  serve      `hearsay bench serve` of this tree with the arguments (default: --get-share 0 --pipeline 16 --seconds 10)
+             against a new node of each: requests a second
 
 Exit codes: 0 measured, 64 wrong usage, 69 something is missing, 70 a build failed, 1 a run failed.
 HELP
@@ -49,7 +48,11 @@ case $command in
         subcommand=(simulate)
         ((${#arguments[@]} > 0)) || arguments=(--count 100)
         ;;
-    serve | repair) subcommand=(bench "$command") ;;
+    repair) subcommand=(bench repair) ;;
+    serve)
+        subcommand=(bench serve)
+        ((${#arguments[@]} > 0)) || arguments=(--get-share 0 --pipeline 16 --seconds 10)
+        ;;
     *) fail 64 "nothing is called $command (deploy/compare.sh --help)" ;;
 esac
 
@@ -67,7 +70,13 @@ fi
 theirs=$other/.build-release/release/hearsay
 
 log=$(mktemp)
-trap 'rm -f "$log" "$log.time"' EXIT
+folder=$(mktemp -d)
+node=
+end_node() {
+    [[ -z $node ]] || { kill "$node" && wait "$node"; } 2>/dev/null || true
+    node=
+}
+trap 'end_node; rm -rf "$folder" "$log" "$log.time" "$log.node"' EXIT
 
 # The processor seconds, user and system, that one run and its children took.
 run_once() {
@@ -80,22 +89,48 @@ run_once() {
     awk '{ printf "%.2f\n", $1 + $2 }' "$log.time"
 }
 
+# What a new node of a program answers a second.
+serve_once() {
+    local port='' rate
+    rm -rf "$folder/data"
+    "$1" node --data "$folder/data" --listen 127.0.0.1:0 >/dev/null 2>"$log.node" &
+    node=$!
+    until port=$(sed -n '/ready/s/.*listen=127\.0\.0\.1:\([0-9]*\).*/\1/p' "$log.node") && [[ -n $port ]]; do
+        kill -0 "$node" 2>/dev/null || fail 1 "$1 node ended: $(tail -n 1 "$log.node")"
+        sleep 0.05
+    done
+    "$ours" "${subcommand[@]}" --port "$port" --json "${arguments[@]}" </dev/null >"$log" 2>&1 || {
+        tail -n 20 "$log" >&2
+        end_node
+        fail 1 "the run failed"
+    }
+    end_node
+    rate=$(sed -n 's/.*"rate":\([0-9.]*\).*/\1/p' "$log" | tail -n 1)
+    printf '%s\n' "$rate"
+}
+
+measure_once() { if [[ $command == serve ]]; then serve_once "$1"; else run_once "$1"; fi; }
+
 median() { printf '%s\n' "$@" | sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'; }
 
+unit="s of processor time"
+[[ $command != serve ]] || unit="requests a second"
 our_times=()
 their_times=()
 for ((round = 1; round <= rounds; round++)); do
     # Who comes first changes, as a machine that warms up or cools down would favour one.
     if ((round % 2)); then
-        ours_took=$(run_once "$ours") theirs_took=$(run_once "$theirs")
+        ours_took=$(measure_once "$ours")
+        theirs_took=$(measure_once "$theirs")
     else
-        theirs_took=$(run_once "$theirs") ours_took=$(run_once "$ours")
+        theirs_took=$(measure_once "$theirs")
+        ours_took=$(measure_once "$ours")
     fi
     our_times+=("$ours_took")
     their_times+=("$theirs_took")
-    say "round $round: this tree $ours_took s, ${commit:0:12} $theirs_took s of processor time"
+    say "round $round: this tree $ours_took, ${commit:0:12} $theirs_took $unit"
 done
 ours_median=$(median "${our_times[@]}")
 theirs_median=$(median "${their_times[@]}")
-awk -v ours="$ours_median" -v theirs="$theirs_median" -v commit="${commit:0:12}" -v what="${subcommand[*]} ${arguments[*]}" \
-    'BEGIN { printf "%s: this tree %.2f s, %s %.2f s (medians of processor time), ratio %.2f\n", what, ours, commit, theirs, theirs / ours }'
+awk -v ours="$ours_median" -v theirs="$theirs_median" -v commit="${commit:0:12}" -v what="${subcommand[*]} ${arguments[*]}" -v unit="$unit" \
+    'BEGIN { printf "%s: this tree %.2f, %s %.2f %s (medians), ratio %.3f\n", what, ours, commit, theirs, unit, unit ~ /^s / ? theirs / ours : ours / theirs }'
