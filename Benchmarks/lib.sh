@@ -9,6 +9,9 @@ node_pid=
 node_port=
 redis_pid=
 redis_port=
+# Of the nodes that start_set has started.
+set_pids=()
+set_ports=()
 
 fail() {
     printf '%s: %s\n' "${0##*/}" "$1" >&2
@@ -60,6 +63,9 @@ stop_redis() {
 }
 
 end_work() {
+    local pid
+    for pid in "${set_pids[@]}"; do stop_process "$pid"; done
+    set_pids=()
     stop_node
     stop_redis
     if [ -n "$work_folder" ]; then rm -rf "$work_folder"; fi
@@ -82,6 +88,33 @@ start_node() {
         if [ "$tries" -gt 60000 ]; then fail "the node was not ready after 600 s"; fi
         sleep 0.01
     done
+}
+
+# start_set HEARSAY DURABILITY NAME...: a replica set, linked and empty. Sets set_pids and set_ports, in the order of the names.
+start_set() {
+    local hearsay=$1 durability=$2 seed='' name port
+    shift 2
+    for name in "$@"; do
+        start_node "$hearsay" "$work_folder/$name" "$durability" --name "$name" --peer-listen 127.0.0.1:0 ${seed:+--seed "$seed"}
+        set_pids+=("$node_pid")
+        set_ports+=("$node_port")
+        node_pid=
+        seed=${seed:-127.0.0.1:$(sed -n '/ready/s/.*peers=127\.0\.0\.1:\([0-9][0-9]*\).*/\1/p' "$work_folder/$name.log" | tail -n 1)}
+    done
+    for port in "${set_ports[@]}"; do
+        until [ "$(redis-cli -p "$port" hearsay digest 2>/dev/null)" = 0:00000000000000000000000000000000 ]; do sleep 0.1; done
+    done
+}
+
+# wait_equal SECONDS: until all of the set answer the same digest; false where they do not in time.
+wait_equal() {
+    local until port
+    until=$(calculate "$(date +%s.%N) + $1" %.3f)
+    while holds "$(date +%s.%N) < $until"; do
+        if [ "$(for port in "${set_ports[@]}"; do redis-cli -p "$port" hearsay digest; done | sort -u | wc -l)" = 1 ]; then return 0; fi
+        sleep 0.2
+    done
+    return 1
 }
 
 # start_redis DATA APPENDFSYNC: sets redis_pid and redis_port. Neither snapshots nor rewrites of its log, which would only slow Redis down.

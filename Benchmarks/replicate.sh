@@ -37,49 +37,23 @@ if [ -z "$hearsay" ]; then usage >&2 && exit 64; fi
 need redis-cli awk
 begin_work "$folder"
 
-others=()
-end_others() {
-    local pid
-    for pid in "${others[@]}"; do stop_process "$pid"; done
-}
-trap 'end_others; end_work' EXIT
-
 sets() { "$hearsay" bench serve --port "$1" --keys "$keys" --get-share 0 --pipeline 16 --seconds "$seconds" --json; }
 # Processor seconds of a process.
 processor() { awk -v ticks="$(getconf CLK_TCK)" '{ print ($14 + $15) / ticks }' "/proc/$1/stat"; }
-peer_port() { sed -n '/ready/s/.*peers=127\.0\.0\.1:\([0-9][0-9]*\).*/\1/p' "$1.log" | tail -n 1; }
 
 start_node "$hearsay" "$work_folder/alone" always
 alone=$(sets "$node_port") || fail "the run failed: $alone"
 stop_node
 
-start_node "$hearsay" "$work_folder/n1" always --name n1 --peer-listen 127.0.0.1:0
-writer=$node_pid
-port=$node_port
-seed=127.0.0.1:$(peer_port "$work_folder/n1")
-ports=("$port")
-for name in n2 n3; do
-    others+=("$writer")
-    start_node "$hearsay" "$work_folder/$name" always --name $name --peer-listen 127.0.0.1:0 --seed "$seed"
-    ports+=("$node_port")
-    writer=$node_pid
-done
-others+=("$node_pid")
-node_pid=
-for peer in "${ports[@]}"; do
-    until [ "$(redis-cli -p "$peer" hearsay digest 2>/dev/null)" = 0:00000000000000000000000000000000 ]; do sleep 0.1; done
-done
+start_set "$hearsay" always n1 n2 n3
+port=${set_ports[0]}
 three=$(sets "$port") || fail "the run failed: $three"
 ended=$(date +%s.%N)
 used=()
-for pid in "${others[@]}"; do used+=("$(processor "$pid")"); done
+for pid in "${set_pids[@]}"; do used+=("$(processor "$pid")"); done
 
 equal=no
-while [ "$(calculate "$(date +%s.%N) - $ended < 60" %d)" = 1 ]; do
-    digests=$(for peer in "${ports[@]}"; do redis-cli -p "$peer" hearsay digest; done | sort -u)
-    if [ "$(printf '%s\n' "$digests" | wc -l)" = 1 ]; then equal=yes && break; fi
-    sleep 0.2
-done
+if wait_equal 60; then equal=yes; fi
 took=$(calculate "$(date +%s.%N) - $ended" %.1f)
 dropped=$(redis-cli -p "$port" info hearsay | tr -d '\r' | sed -n 's/^pushes_dropped://p')
 

@@ -20,7 +20,7 @@ package struct Summary: Equatable, Sendable {
     package var membersHash: UInt64
     /// A hash of floors and settled replicas.
     package var clearanceHash: UInt64
-    /// What has been seen; only where the peer is known to have another hash.
+    /// What has been seen; only where the peer is known to have another hash. Of a sender with damage it says what may be asked of its log, and nothing else.
     package var seen: Seen?
     /// False where nothing may be concluded from `seen`: a node that joins has not got what it claims.
     package var isComplete: Bool

@@ -2,6 +2,7 @@ import AntiEntropy
 import Basics
 import Membership
 import Storage
+import Versioning
 
 /// REPAIR or DIFF on its way: begins a session as soon as the link is free, and waits for its end.
 final class PeerRequestJob {
@@ -49,10 +50,12 @@ struct SessionOutcome {
     let progress: SessionProgress
     let fault: SessionFault?
     let took: Duration
+    /// What the peer had seen when the session began; nil where it did not say.
+    let theirSeen: Seen?
 
     init(exchange: Exchange, tally: Tally, fault: SessionFault?, took: Duration) {
         (self.isComplete, self.hasEqualRoots, self.progress) = (exchange.isComplete, exchange.hasEqualRoots, exchange.progress)
-        (self.tally, self.fault, self.took) = (tally, fault, took)
+        (self.tally, self.fault, self.took, self.theirSeen) = (tally, fault, took, exchange.theirSeen)
     }
 
     /// It was refused, or gave way to the peer's.

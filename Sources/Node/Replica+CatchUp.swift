@@ -19,18 +19,28 @@ extension Replica {
         self.send(.catchUp(number: link.lastQuestion, .ask(gaps)), on: link)
     }
 
+    /// A member has lost something of what it has seen. What nobody else has seen no session brings, but its log may hold it still: it is asked as long as
+    /// there is something, whatever the roots are.
+    func askForLost(_ seen: Seen, on link: PeerLink, at now: Instant) {
+        guard !self.isJoining else { return }
+        let own = self.peers!.held.added(to: self.store.seen)
+        self.ask(link, for: own.missing(of: seen, limit: GapWatch.maximumGaps), at: now)
+        if self.peers!.asking?.link == link.id { self.peers!.asking!.isForLost = true }
+    }
+
     func take(_ message: CatchUpMessage, number: UInt16, on link: PeerLink, at moment: Moment) throws(StoreError) {
         switch message {
         case .ask(let gaps): self.answer(gaps, number: number, on: link, at: moment.now)
         case .tell(let records): try self.learn(records, number: number, on: link, at: moment)
         case .told(let isWhole):
             guard self.isAsking(link, number) else { return }  // It was waited for no longer.
-            let isHeld = self.peers!.asking!.isHeld
+            let (isHeld, isForLost) = (self.peers!.asking!.isHeld, self.peers!.asking!.isForLost)
             self.peers!.asking = nil
             self.peers!.withRelation(to: link.peer!, at: moment.now) { relation in
                 relation.gaps.answered(isHeld: isHeld)
                 if isWhole { relation.statistics.catchUps += 1 } else { relation.statistics.refusedCatchUps += 1 }
             }
+            guard !isForLost else { return }  // What it has not got is nowhere.
             // What no log holds is found by comparing. Else there may be more to ask for, or nothing at all: roots tell.
             let isPaused = self.isPaused(link.peer!, at: moment.now)
             let compares = !isWhole && !self.isJoining && !isPaused && self.openExchange(.repair, width: .short, on: link, at: moment.now)
@@ -83,11 +93,14 @@ extension Replica {
     // MARK: Answering
 
     private func answer(_ gaps: [DotRange], number: UInt16, on link: PeerLink, at now: Instant) {
-        guard let blocks = self.store.logIndex.blocks(holding: gaps) else {
+        let index = self.store.logIndex
+        // After damage the log may have the only copy of a write, whatever it lacks besides.
+        let held = self.store.hasDamage ? index.part(of: gaps) : gaps
+        guard let blocks = index.blocks(holding: held) else {
             return self.send(.catchUp(number: number, .told(isWhole: false)), on: link)
         }
-        link.answering = Answering(number: number, gaps: gaps, blocks: blocks[...])
-        if blocks.isEmpty { self.endAnswer(on: link, isWhole: true) }
+        link.answering = Answering(number: number, gaps: held, isWhole: held == gaps, blocks: blocks[...])
+        if blocks.isEmpty { self.endAnswer(on: link, isWhole: held == gaps) }
     }
 
     /// Has the next block read where there is room for what it holds.
@@ -108,11 +121,14 @@ extension Replica {
     package func logWasRead(link id: UInt64, number: UInt16, _ records: [UInt8]?, at now: Instant) {
         guard let link = self.peers?.links.first(where: { $0.id == id }), link.isReady, let answering = link.answering, answering.number == number
         else { return }
-        guard let records else { return self.endAnswer(on: link, isWhole: false) }
         link.answering!.isReading = false
-        link.answering!.blocks.removeFirst()
+        let block = link.answering!.blocks.removeFirst()
+        guard let records else {
+            self.store.foundUnreadable(block)
+            return self.endAnswer(on: link, isWhole: false)
+        }
         self.tell(records, number: number, on: link, at: now)
-        if link.answering!.blocks.isEmpty { self.endAnswer(on: link, isWhole: true) }
+        if link.answering!.blocks.isEmpty { self.endAnswer(on: link, isWhole: answering.isWhole) }
     }
 
     private func tell(_ records: [UInt8], number: UInt16, on link: PeerLink, at now: Instant) {
@@ -161,6 +177,8 @@ struct Asking {
     var entries = 0
     /// Some of what came is held.
     var isHeld = false
+    /// The peer has lost something, and its log is asked for what it can still give.
+    var isForLost = false
 
     var deadline: Instant { self.heardAt + GapWatch.patience }
 }
@@ -169,6 +187,8 @@ struct Asking {
 struct Answering {
     let number: UInt16
     let gaps: [DotRange]
+    /// The peer asked for nothing else.
+    let isWhole: Bool
     /// Still to be read, the first one now if `isReading`.
     var blocks: ArraySlice<LogBlock>
     var isReading = false

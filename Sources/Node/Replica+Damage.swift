@@ -35,7 +35,7 @@ extension Replica {
     func compared(_ proof: Proof?, with peer: ReplicaID, seen: Seen?, isWhole: Bool) {
         guard self.store.hasDamage, !self.store.hasRotten else { return }
         let missing = seen?.missing(of: self.store.seen, limit: GapWatch.maximumGaps)
-        let (hasSeenAll, isNowhere) = (missing?.isEmpty ?? false, missing.map { self.store.logIndex.blocks(holding: $0) == nil } ?? false)
+        let (hasSeenAll, isNowhere) = (missing?.isEmpty ?? false, missing.map { self.store.logIndex.part(of: $0).isEmpty } ?? false)
         let found = self.store.counters.damagedEntries
         if self.damageWatch.found != found { self.damageWatch = DamageWatch(found: found) }
         guard let proof, hasSeenAll || isNowhere else {

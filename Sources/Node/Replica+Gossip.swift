@@ -140,7 +140,7 @@ extension Replica {
         if link.owesSummary {
             link.owesSummary = false
             // With what we have seen: vectors differ where a link has just come up, and the peer can ask for what it lacks at once.
-            try self.sendSummary(.question, with: self.shownSeen, on: link)
+            try self.sendSummary(.question, with: self.toldSeen, on: link)
         }
         try self.tendExchange(of: link, at: moment)
         self.tendGiving(on: link, at: now)
@@ -217,11 +217,9 @@ extension Replica {
     private var membersHash: UInt64 { self.peers!.table.rosterHash }
 
     /// What a peer may conclude things from; nil where damage or a bootstrap under way makes it say more than there is (I26).
-    var offeredSeen: Seen? { self.isJoining || self.store.hasDamage ? nil : self.store.seen }
-
-    /// What a round shows. With damage a peer concludes nothing from it, and asks this node's log for what it lacks: that holds what it gives, and would
-    /// otherwise be asked by nobody.
-    private var shownSeen: Seen? { self.isJoining ? nil : self.store.seen }
+    var offeredSeen: Seen? { self.store.hasDamage ? nil : self.toldSeen }
+    /// What a round says: after damage that is what the log may still hold, though the base has lost some of it.
+    private var toldSeen: Seen? { self.isJoining ? nil : self.store.seen }
 
     private func compare(_ summary: Summary, on link: PeerLink, at moment: Moment) throws(StoreError) {
         let (peer, now) = (link.peer!, moment.now)
@@ -239,28 +237,30 @@ extension Replica {
         let ownRoot = self.store.isFolded ? self.store.foldedDigest : nil
         let equal = summary.root.flatMap { theirs in ownRoot.map { $0 == theirs } }
         switch summary.part {
-        case .question: try self.sendSummary(.answer, with: sameSeen ? nil : self.shownSeen, answering: summary.clock.mark, on: link)
-        case .answer where !sameSeen: try self.sendSummary(.closing, with: self.shownSeen, on: link)
+        case .question: try self.sendSummary(.answer, with: sameSeen ? nil : self.toldSeen, answering: summary.clock.mark, on: link)
+        case .answer where !sameSeen: try self.sendSummary(.closing, with: self.toldSeen, on: link)
         case .answer, .closing: break
         }
         if summary.part == .answer {
             self.heard(summary.clock.wall, from: peer, roundTrip: .milliseconds(self.clockMark(at: now) &- summary.clock.mark), at: now)
         }
-        // One that has lost something announces nothing, and is compared with and asked all the same.
-        let announced = summary.hasDamage ? nil : summary.seen ?? (sameSeen ? self.store.seen : nil)
-        let theirs = announced ?? (summary.hasDamage ? summary.seen ?? self.store.seen : nil)
+        // One that has lost something announces nothing, and is compared with all the same.
+        let seen = summary.seen ?? (sameSeen ? self.store.seen : nil)
+        let announced = summary.hasDamage ? nil : seen
+        let theirs = announced ?? (summary.hasDamage ? self.store.seen : nil)
         if equal == true {
             link.unevenSince = nil
-            if !self.isJoining, !summary.hasDamage, let theirs = summary.seen { self.join(theirs, at: now) }  // I26 (iii)
+            if !self.isJoining, let announced { self.join(announced, at: now) }  // I26 (iii)
         } else if !self.isJoining, summary.isComplete, !self.rests(summary, of: peer) {
             self.peers!.rounds.noticedChange(at: now)
         }
         self.note(equal: equal, announced: announced, isHolding: summary.isHolding, of: peer, at: now)
         if let announced, summary.isComplete, summary.membersHash == self.membersHash { self.confirmed(by: peer, announced, at: now) }
         if let equal, summary.isComplete {
-            self.compared(
-                equal ? .equalRoots : nil, with: peer, seen: announced ?? (sameSeen ? self.store.seen : nil), isWhole: !summary.hasDamage)
+            let isKnown = sameSeen || !summary.hasDamage
+            self.compared(equal ? .equalRoots : nil, with: peer, seen: isKnown ? seen : nil, isWhole: !summary.hasDamage)
         }
+        if summary.hasDamage, summary.isComplete, let seen { self.askForLost(seen, on: link, at: now) }
         guard let theirs, equal != true else { return }
         try self.mend(equal: equal, theirs: theirs, summary, on: link, at: now)
     }

@@ -9,6 +9,13 @@ extension Replica {
     /// How many peers a round has.
     package var fanout: Int { self.peers?.rounds.fanout ?? 0 }
 
+    /// How many sessions go on, and how many entries they have given so far.
+    package var openSessions: (count: Int, given: Int) {
+        (self.peers?.links ?? []).reduce((0, 0)) { sum, link in
+            link.exchange.map { (sum.0 + 1, sum.1 + $0.progress.entriesOut) } ?? sum
+        }
+    }
+
     /// The greatest share of its bound that anything which waits for a peer, or came from one, takes: above 1 something grows without end.
     package var greatestPeerLoad: Double {
         guard self.peers != nil else { return 0 }

@@ -126,7 +126,7 @@ extension Replica {
                 "ERR", "the session with \(request.member.name) ended early: \(outcome.fault.map { "\($0)" } ?? "it is busy, or joining")")
         }
         switch request.purpose {
-        case .list: self.answerDifferences(request, &writer)
+        case .list: self.answerDifferences(request, theirSeen: outcome.theirSeen, &writer)
         case .count:
             Self.answer(
                 [
@@ -151,41 +151,4 @@ extension Replica {
             writer.integer(number)
         }
     }
-
-    /// For each key that differs: the key, what this node has, what the member has, and who is ahead.
-    private func answerDifferences(_ request: PeerRequestJob, _ writer: inout ReplyWriter) {
-        let theirs = Self.versions(in: request.theirs)
-        let ours = Self.versions(in: request.ours)
-        let keys = Set(theirs.keys).union(ours.keys).sorted { $0.lexicographicallyPrecedes($1) }
-        writer.array(count: min(keys.count, request.limit))
-        for key in keys.prefix(request.limit) {
-            let (own, other) = (ours[key], theirs[key])
-            writer.array(count: 4)
-            key.withUnsafeBytes { writer.bulk($0) }
-            for version in [own, other] {
-                if let version { writer.bulk(version.text) } else { writer.null() }
-            }
-            let isOwnAhead = own.map { own in other.map { $0.stamp < own.stamp } ?? true } ?? false
-            writer.bulk(isOwnAhead ? self.peers!.table.ownName.text : request.member.name.text)
-        }
-    }
-
-    private static func versions(in headers: [UInt8]) -> [[UInt8]: VersionHeader] {
-        var versions: [[UInt8]: VersionHeader] = [:]
-        headers.withUnsafeBytes { bytes in
-            var offset = 0
-            while let frame = RecordLayout.firstFrame(in: UnsafeRawBufferPointer(rebasing: bytes[offset...])),
-                let record = RecordView(receivedHeader: frame)
-            {
-                versions[Array(record.key)] = record.versionHeader
-                offset += frame.count
-            }
-        }
-        return versions
-    }
-}
-
-extension VersionHeader {
-    /// The stamp's time, who wrote it, and whether it is a delete.
-    fileprivate var text: String { "\(self.stamp.milliseconds).\(self.stamp.counter) \(self.dot)\(self.isTombstone ? " deleted" : "")" }
 }

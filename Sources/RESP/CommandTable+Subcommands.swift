@@ -123,7 +123,7 @@ extension CommandTable {
             "hearsay|diff", arity: -3, flags: [.admin, .noScript, .noMulti],
             group: .hearsay, since: "0.2.0", tips: ["nondeterministic_output"],
             syntax: "member [LIMIT count]",
-            summary: "Shows keys that differ from a member's: both versions, and who is ahead; changes nothing",
+            summary: "Shows keys that differ from a member's: both versions, who is ahead, and why the other is not; changes nothing",
             complexity: "O(d log n), d = entries that differ"),
         .hearsayRepair: CommandSpecification(
             "hearsay|repair", arity: -3, flags: [.admin, .noScript, .noMulti],

@@ -60,6 +60,8 @@ package struct Counts: Equatable, Sendable {
     private var faults = [Int](repeating: 0, count: Fault.allCases.count)
     private var happenings = [Int](repeating: 0, count: Happening.allCases.count)
     private var checks = [Int](repeating: 0, count: CheckName.allCases.count)
+    /// In how many histories it happened, of those that were added.
+    private var histories = [Int](repeating: 0, count: Happening.allCases.count)
 
     package init() {}
 
@@ -79,7 +81,12 @@ package struct Counts: Equatable, Sendable {
         set { self.checks[CheckName.allCases.firstIndex(of: check)!] = newValue }
     }
 
+    /// In how many histories something happened.
+    package func histories(with happening: Happening) -> Int { self.histories[Happening.allCases.firstIndex(of: happening)!] }
+
+    /// Adds what a history has met.
     package mutating func add(_ other: Counts) {
+        for index in self.histories.indices where other.happenings[index] > 0 { self.histories[index] += 1 }
         for index in self.faults.indices { self.faults[index] += other.faults[index] }
         for index in self.happenings.indices { self.happenings[index] += other.happenings[index] }
         for index in self.checks.indices { self.checks[index] += other.checks[index] }
@@ -89,7 +96,10 @@ package struct Counts: Equatable, Sendable {
 extension Counts: CustomStringConvertible {
     package var description: String {
         let faults = Fault.allCases.filter { self[$0] > 0 }.map { "\($0.rawValue) \(self[$0])" }
-        let happenings = Happening.allCases.filter { self[$0] > 0 }.map { "\($0.rawValue) \(self[$0])" }
+        let happenings = Happening.allCases.filter { self[$0] > 0 }.map { happening in
+            let histories = self.histories(with: happening)
+            return "\(happening.rawValue) \(self[happening])\(histories > 0 ? " in \(histories) of them" : "")"
+        }
         let checks = CheckName.allCases.filter { self[$0] > 0 }.map { "\($0.rawValue) \(self[$0])" }
         return
             "faults: \(faults.joined(separator: ", ")); happened: \(happenings.joined(separator: ", ")); checked: \(checks.joined(separator: ", "))"

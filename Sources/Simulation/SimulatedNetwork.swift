@@ -60,6 +60,8 @@ struct SimulatedNetwork {
     /// False before the disturbance and after the healing: messages then only take a moment.
     var hasFaults = false
     var partition: Partition
+    /// So much longer messages from one node to another take, where a story says so.
+    private var lags: [[Duration]]
 
     /// The fate of one message: nothing arrives, or it does once or twice, whole or in pieces, each after so long.
     struct Fate {
@@ -70,7 +72,7 @@ struct SimulatedNetwork {
 
     init(_ plan: WorldPlan, seed: UInt64) {
         (self.plan, self.random, self.partition) = (plan, SplitMix64(seed: seed), Partition(nodes: plan.nodes))
-        self.losses = []
+        (self.losses, self.lags) = ([], [])
         for _ in 0..<plan.nodes { self.addNode() }
     }
 
@@ -83,7 +85,12 @@ struct SimulatedNetwork {
         }
         for index in self.losses.indices { self.losses[index].append(draw()) }
         self.losses.append((0...self.losses.count).map { _ in draw() })
+        for index in self.lags.indices { self.lags[index].append(.zero) }
+        self.lags.append(Array(repeating: .zero, count: self.lags.count + 1))
     }
+
+    func lag(from: Int, to: Int) -> Duration { self.lags[from][to] }
+    mutating func setLag(from: Int, to: Int, _ lag: Duration) { self.lags[from][to] = lag }
 
     mutating func delay(_ counts: inout Counts) -> Duration {
         guard self.hasFaults, self.plan.greatestDelay > WorldPlan.leastDelay else {

@@ -200,10 +200,33 @@ final class SimulatedNode {
         let index = Int.random(in: 0..<self.contents.entries.count, using: &random)
         guard let lost = self.contents.entries[index].header else { return nil }
         let key = self.contents.entries[index].key.withUnsafeBytes(Ledger.Version.number)
+        self.flipBit(ofEntry: index, using: &random)
+        return (key, lost.stamp)
+    }
+
+    /// Changes a bit of what the base has of a key.
+    ///
+    /// - Returns: false where it has nothing.
+    func flipBitInBase(of key: [UInt8], choice: UInt64) -> Bool {
+        guard let index = self.contents.entries.firstIndex(where: { $0.key.elementsEqual(key) }) else { return false }
+        var random = SplitMix64(seed: choice)
+        self.flipBit(ofEntry: index, using: &random)
+        return true
+    }
+
+    /// Takes what the base has of a key away, as a fault of a program would.
+    ///
+    /// - Returns: what is lost; nil where it has nothing.
+    func loseFromBase(_ key: [UInt8]) -> (key: Int, stamp: Stamp)? {
+        guard let index = self.contents.entries.firstIndex(where: { $0.key.elementsEqual(key) }) else { return nil }
+        let lost = self.contents.entries.remove(at: index)
+        return lost.header.map { (lost.key.withUnsafeBytes(Ledger.Version.number), $0.stamp) }
+    }
+
+    private func flipBit(ofEntry index: Int, using random: inout SplitMix64) {
         let bit = Int.random(in: 0..<self.contents.entries[index].value.count * 8, using: &random)
         self.contents.entries[index].value[bit / 8] ^= 1 << UInt8(bit % 8)
         self.hasRotted = true
-        return (key, lost.stamp)
     }
 
     /// Acknowledged writes that a lost disk may have taken.

@@ -42,7 +42,8 @@ extension World {
     }
 
     private func carry(_ piece: [UInt8], on connection: SimulatedConnection, to side: Int, stall: Duration) {
-        let delay = self.network.delay(&self.counts) + stall
+        let (from, to) = (connection.node(of: 1 - side), connection.node(of: side))
+        let delay = self.network.delay(&self.counts) + self.network.lag(from: from, to: to) + stall
         let at = max(self.now + delay, connection.arrival(at: side) + .microseconds(1))
         connection.setArrival(at, at: side)
         self.queue.add(.deliver(connection, side: side, piece), at: at)

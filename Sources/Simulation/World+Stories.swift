@@ -19,6 +19,9 @@ extension World {
     /// Nothing passes between two nodes any more; what they say to each other is lost.
     package func cutApart(_ one: Int, _ other: Int) { self.network.partition.cutApart(one, other) }
 
+    /// What one node says to another takes so much longer from now on.
+    package func lag(from: Int, to: Int, by lag: Duration) { self.network.setLag(from: from, to: to, lag) }
+
     /// Everything passes again.
     package func joinTogether() { self.network.partition = Partition(nodes: self.plan.allNodes) }
 
@@ -66,6 +69,29 @@ extension World {
 
     /// How often a node asked others' logs, and with what success, and how many sessions it had.
     package func mendings(of node: Int) -> (catchUps: Int, refused: Int, sessions: Int) { self.nodes[node].replica?.mendings ?? (0, 0, 0) }
+
+    /// The process of a node ends, a bit of what its base has of a key becomes another, and it is started again.
+    ///
+    /// - Returns: false where its base has nothing of the key.
+    package func rot(_ key: String, on index: Int) throws -> Bool {
+        self.kill(index)
+        defer { try? self.start(index) }
+        return self.nodes[index].flipBitInBase(of: Array(key.utf8), choice: 1)
+    }
+
+    /// The process of a node ends, its base loses what it has of a key without a trace, and it is started again.
+    ///
+    /// - Returns: false where its base has nothing of the key.
+    package func lose(_ key: String, on index: Int) throws -> Bool {
+        self.kill(index)
+        defer { try? self.start(index) }
+        guard let (key, stamp) = self.nodes[index].loseFromBase(Array(key.utf8)) else { return false }
+        self.rotted[key] = stamp
+        return true
+    }
+
+    /// How many sessions a node has now, and how many entries it has given in them.
+    package func openSessions(of node: Int) -> (count: Int, given: Int) { self.nodes[node].replica?.openSessions ?? (0, 0) }
 
     /// What a node holds of a key; nil where nothing.
     package func value(of key: String, on node: Int) throws -> String? {

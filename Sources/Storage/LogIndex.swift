@@ -94,6 +94,9 @@ package struct LogIndex: Sendable {
         while let first = self.entries.first, first.block.segment < position { self.entries.removeFirst() }
     }
 
+    /// Forgets a block that does not read: what it held the log holds no more.
+    mutating func remove(_ block: LogBlock) { self.entries.removeAll { $0.block.start == block.start } }
+
     // MARK: Asking
 
     /// The blocks to read, in the order of the log, for all writes of some ranges; nil where the log does not hold every one of them.
@@ -115,6 +118,28 @@ package struct LogIndex: Sendable {
             if isNeeded { blocks.append(entry.block) }
         }
         return zip(gaps, found).allSatisfy { gap, runs in runs.cover(gap.sequences) } ? blocks : nil
+    }
+
+    /// What the log holds of some ranges; ascending.
+    ///
+    /// - Parameter gaps: ascending, without overlaps.
+    package func part(of gaps: [DotRange]) -> [DotRange] {
+        var part: [DotRange] = []
+        for gap in gaps {
+            let runs = self.entries.flatMap(\.runs).filter { $0.replica == gap.replica && $0.sequences.overlaps(gap.sequences) }.map(\.sequences)
+            var next = gap.sequences.lowerBound
+            for run in runs.sorted(by: { $0.lowerBound < $1.lowerBound }) where run.upperBound >= next {
+                let held = max(run.lowerBound, next)...min(run.upperBound, gap.sequences.upperBound)
+                if let last = part.last, last.replica == gap.replica, last.sequences.upperBound + 1 == held.lowerBound {
+                    part[part.count - 1] = DotRange(replica: gap.replica, sequences: last.sequences.lowerBound...held.upperBound)
+                } else {
+                    part.append(DotRange(replica: gap.replica, sequences: held))
+                }
+                guard held.upperBound < gap.sequences.upperBound else { break }
+                next = held.upperBound + 1
+            }
+        }
+        return part
     }
 
     /// Where the first segment begins that holds a write which not everybody has; nil where all have all.

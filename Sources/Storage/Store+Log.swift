@@ -20,6 +20,9 @@ extension Store {
         self.neededFrom = known.count < members.count ? 0 : self.logIndex.firstSegment(notCoveredBy: known) ?? .max
     }
 
+    /// A block of the log does not read: no peer need ask for it again.
+    package func foundUnreadable(_ block: LogBlock) { self.logIndex.remove(block) }
+
     /// The position up to which segments are to be removed now; nil where there is none that ends before it.
     ///
     /// A segment goes once the base holds all of it durably, and nobody needs it or it is beyond the cap. The newest stays: it is being written.

@@ -77,7 +77,10 @@ extension ProcessTests {
         private static func differences(_ reply: Reply) -> [String: String] {
             guard case .array(let all) = reply else { return ["no list": "\(reply)"] }
             var differences: [String: String] = [:]
-            for case .array(let parts) in all where parts.count == 4 { differences[parts[0].text ?? "nil"] = parts[3].text }
+            for case .array(let parts) in all where parts.count == 5 {
+                #expect(parts[4].text == "\(parts[3].text == "n1" ? "n2" : "n1") has not seen it")
+                differences[parts[0].text ?? "nil"] = parts[3].text
+            }
             return differences
         }
     }

@@ -41,21 +41,21 @@ import Testing
         }
     }
 
-    @Test func `silence costs the id when the time is over, and not before`() {
+    @Test func `silence costs the id when the time is over, and not before`() throws {
         var identity = self.identity([2, 3])
         _ = identity.answered(replica(3), named: self.name, self.memory(), ownSequence: 9)
         let before = identity.deadlinePassed(at: self.now(1_999))
         let after = identity.deadlinePassed(at: self.now(2_000))
         #expect(before == nil && after == .silence(of: [replica(2)]))
-        identity.renewed(because: after!)
+        identity.renewed(because: try #require(after))
         let renewed = identity.deadlinePassed(at: self.now(3_000))
         #expect(identity.state == .sure && renewed == nil)
     }
 
-    @Test func `an id that could not be kept is taken again, and nothing is written under the old one meanwhile`() {
+    @Test func `an id that could not be kept is taken again, and nothing is written under the old one meanwhile`() throws {
         var identity = self.identity([2])
         let forgotten = identity.answered(replica(2), named: self.name, self.memory(sequence: 10), ownSequence: 9)
-        identity.renewed(because: forgotten!)
+        identity.renewed(because: try #require(forgotten))
         #expect(identity.state == .sure)
         identity.tookBack(at: self.now(100))
         // Whatever is answered now: it was true once.

@@ -17,6 +17,11 @@ import Testing
         #expect(try world.ask("DEL", key, of: node) == ":1\r\n")
     }
 
+    private func run(_ world: World, until isSo: () -> Bool) throws {
+        for _ in 0..<20_000 where !isSo() { try world.run(for: .milliseconds(5)) }
+        #expect(isSo())
+    }
+
     @Test(arguments: Self.seeds)
     func `a deleted key leaves nothing behind on any node once all have heard of it, and all stay equal without comparing`(seed: UInt64) throws {
         let world = try self.withWindow(0, seed: seed, nodes: 3)
@@ -42,6 +47,18 @@ import Testing
         #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 1 })
         try world.run(for: .seconds(10))
         #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 0 })
+    }
+
+    @Test(arguments: Self.seeds)
+    func `a shorter window counts as soon as all have heard of it, not when the longer one would have been looked at again`(seed: UInt64) throws {
+        let world = try self.withWindow(3_600, seed: seed, nodes: 3)
+        try world.set("key", to: "value", on: 0)
+        try self.delete("key", on: 0, in: world)
+        try world.run(for: .seconds(130))
+        #expect((0..<3).allSatisfy { world.tombstones(of: $0).held == 1 })
+        #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "5", of: 1) == "+OK\r\n")
+        try world.run(for: .seconds(5))
+        #expect((0..<3).allSatisfy { world.tombstones(of: $0).held == 0 })
     }
 
     @Test(arguments: Self.seeds)
@@ -78,6 +95,56 @@ import Testing
         try world.run(for: .seconds(30))
         #expect(!world.isServing(2))
         #expect(try (0..<2).allSatisfy { try world.value(of: "key", on: $0) == nil })
+    }
+
+    @Test(arguments: Self.seeds)
+    func `of a member that is removed no write is missing that others have, though one before it was lost: its deletes go too (I25)`(seed: UInt64)
+        throws
+    {
+        let world = try self.withWindow(0, seed: seed, nodes: 3)
+        try world.set("key", to: "value", on: 0)
+        try world.run(for: .seconds(5))
+        for other in 0..<2 { world.cutApart(2, other) }
+        try world.set("lost", to: "value", on: 2)
+        try world.run(for: .milliseconds(5))
+        world.joinTogether()
+        try self.delete("key", on: 2, in: world)
+        // Long enough for the push, not for the round that would ask for what was lost.
+        try world.run(for: .milliseconds(5))
+        world.kill(2)
+        #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 1 })
+        try world.run(for: .seconds(1))
+        #expect(try world.ask("HEARSAY", "REMOVE", "node2", of: 0)?.contains("ERR") != true)
+        try world.run(for: .seconds(60))
+        #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 0 })
+        #expect(try (0..<2).allSatisfy { try world.value(of: "key", on: $0) == nil && world.value(of: "lost", on: $0) == nil })
+    }
+
+    @Test(arguments: Self.seeds)
+    func `what a session read before a delete does not come back behind it, though the delete was dropped while it was under way (I23 b)`(
+        seed: UInt64
+    ) throws {
+        let world = try self.withWindow(0, seed: seed, nodes: 3)
+        for number in 0..<10 { try world.set("key\(number)", to: "value", on: 1) }
+        try world.run(for: .seconds(60))
+        world.cutApart(0, 2)
+        world.lag(from: 1, to: 0, by: .seconds(4))
+        #expect(try world.lose("key3", on: 0))
+        try self.run(world) { world.openSessions(of: 1).count > 0 }
+        world.lag(from: 1, to: 0, by: .seconds(28))
+        try self.run(world) { world.openSessions(of: 1).given > 0 }
+        world.joinTogether()
+        try self.run(world) { world.links(of: 0) == 2 }
+        try self.delete("key3", on: 2, in: world)
+        try self.run(world) { world.tombstones(of: 2).held == 1 }
+        try self.run(world) { world.tombstones(of: 0).held == 0 && world.floorCount(of: 0) == 1 }
+        #expect(world.openSessions(of: 0).count == 1, "what was read is under way still")
+        #expect(try world.value(of: "key3", on: 0) == nil)
+        try world.run(for: .seconds(60))
+        #expect(try (0..<3).allSatisfy { try world.value(of: "key3", on: $0) == nil })
+        world.lag(from: 1, to: 0, by: .zero)
+        try world.converge()
+        try world.check()
     }
 
     @Test(arguments: Self.seeds)

@@ -49,6 +49,11 @@ import Testing
         for happening in Happening.allCases where ![.resumedBootstraps, .farStamps].contains(happening) {
             #expect(totals.counts[happening] >= 100, "\(happening.rawValue): \(totals.counts[happening])")
         }
+        // What deletes are safe from has to have been tried: dropping, taking over, fences, amnesia, holds, damage, expiry.
+        for happening in [Happening.drops, .adoptions, .returns, .renewals, .holds, .lostEntries, .expirations] {
+            let histories = totals.counts.histories(with: happening)
+            #expect(histories * 100 >= Self.histories, "\(happening.rawValue): in \(histories) of \(Self.histories) histories")
+        }
         for check in CheckName.allCases where check != .liveness {
             #expect(totals.counts[check] >= Self.histories, "\(check.rawValue): looked at \(totals.counts[check]) times")
         }

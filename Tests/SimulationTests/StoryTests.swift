@@ -45,6 +45,25 @@ import Testing
         #expect(after.catchUps == before.catchUps + 1 && after.sessions == before.sessions && after.refused == before.refused)
     }
 
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `what rotted in the only base that had it comes back from the log, which tells it to the others first`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3)
+        world.cutApart(0, 1)
+        world.cutApart(0, 2)
+        for number in 0..<20 { try world.set("key\(number)", to: "\(number)", on: 0) }
+        // It drains, and the others give their links up.
+        try world.run(for: .seconds(60))
+        #expect(try world.rot("key7", on: 0))
+        #expect(try world.value(of: "key7", on: 0) == nil)
+        try world.heal()
+        try world.converge()
+        for node in 0..<3 { #expect(try world.value(of: "key7", on: node) == "7") }
+        // The rounds that show it to have everything.
+        try world.run(for: .seconds(30))
+        try world.check()
+        #expect(try world.ask("HEARSAY", "DAMAGE", of: 0) == "*0\r\n")
+    }
+
     @Test func `what a node missed while it was down comes from the log, and only what the log has lost by comparison`() throws {
         for (cap, isFromLog) in [(1 << 30, true), (0, false)] {
             let world = try World.calm(seed: 4, nodes: 3, logCapBytes: cap)

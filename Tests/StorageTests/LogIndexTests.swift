@@ -82,6 +82,17 @@ extension MergeHistory {
         #expect(index.blocks(holding: [])?.isEmpty == true)
     }
 
+    @Test func `of what is asked for the log can say which part it holds, and holds no more what does not read`() throws {
+        var run = LogRun(segmentBytes: 1)
+        var index = self.indexed(run, try self.batches(&run, [[10, 20], [30], [40, 50, 60]]))
+        func range(_ sequences: ClosedRange<UInt64>) -> DotRange { DotRange(replica: self.replica, sequences: sequences) }
+        #expect(index.part(of: [range(2...4), range(6...9)]) == [range(2...4), range(6...6)])
+        #expect(index.part(of: [range(7...9), DotRange(replica: ReplicaID(high: 99, low: 99), sequences: 1...6)]).isEmpty)
+        #expect(index.part(of: []).isEmpty)
+        index.remove(try #require(index.blocks(holding: [range(3...3)]))[0])
+        #expect(index.part(of: [range(1...9)]) == [range(1...2), range(4...6)])
+    }
+
     @Test func `only the blocks that hold what is asked for are read`() throws {
         var run = LogRun(segmentBytes: 4 << 20)
         let quarter = LogIndex.blockBytes / 4
