@@ -66,6 +66,8 @@ package final class PeerLink {
     var earlyClearance: [UInt8]?
     /// Since when both have had different floors.
     var clearingSince: Instant?
+    /// Since when expired entries may explain that roots differ; nil where they are equal.
+    var unevenSince: Instant?
     var lastHeard: Instant { didSet { self.restsUntil = self.lastHeard + Self.leastPatience } }
     /// So long its silence says nothing. Kept, as every tick asks it of every link.
     private(set) var restsUntil: Instant

@@ -234,6 +234,8 @@ struct PeerCounters {
     var refusedEpochs = 0
     /// Versions that were stamped too far ahead: by so much that they were held, and by more.
     var (heldVersions, refusedVersions) = (0, 0)
+    /// Rounds in which differing roots were put down to what one side had dropped.
+    var unevenRounds = 0
 
     mutating func arrived(hops: UInt8, records: Int) { self.hops[min(Int(hops), self.hops.count - 1)] += records }
 

@@ -38,28 +38,34 @@ extension Replica {
     private static let sweepEntries = 256
 
     /// When `tendSweep` has something to do although nothing happens; nil where never.
-    var sweepDeadline: Instant? { self.mayHoldTombstones ? self.sweeping.nextAt : nil }
-
-    // Asked for in every tick.
-    private var mayHoldTombstones: Bool {
-        (self.sweeping.adopts != nil || self.store.tombstones > 0) && self.store.isFounded && !self.isJoining
+    var sweepDeadline: Instant? {
+        guard let collection = self.collectionDeadline else { return self.mayHoldDroppable ? self.sweeping.nextAt : nil }
+        return self.mayHoldDroppable ? min(collection, self.sweeping.nextAt) : collection
     }
 
-    /// Drops a few tombstones, if it is time and there are any that may go.
+    // Asked for in every tick.
+    private var mayHoldDroppable: Bool {
+        (self.sweeping.adopts != nil || self.store.tombstones > 0 || self.store.expiringKeys > 0) && self.store.isFounded && !self.isJoining
+    }
+
+    /// Drops a few tombstones, and entries that have expired, if it is time and there are any that may go.
     func tendSweep(at moment: Moment) throws(StoreError) {
-        let revision = self.store.floorsRevision
+        let (revision, expired) = (self.store.floorsRevision, self.store.counters.droppedExpired)
         try self.store.tendSweep()
+        if self.store.counters.droppedExpired != expired { self.collecting.lastAt = moment.now }
         // Before anything that is read from the store without what was dropped: an older copy of one of the members must not take that for all there is.
         if self.store.floorsRevision != revision { for link in self.peers?.links ?? [] where link.isReady { self.sendClearance(on: link) } }
-        guard moment.now >= self.sweeping.nextAt, self.mayHoldTombstones else { return }
+        try self.tendCollection(at: moment)
+        guard moment.now >= self.sweeping.nextAt, self.mayHoldDroppable else { return }
         guard !self.isExcluded else {
             self.sweeping.nextAt = moment.now + Self.longestInterval
             return
         }
         if let floors = self.sweeping.adopts {
-            let limit = Store.SweepLimit(floors: floors, isAdoption: true)
+            let limit = Store.SweepLimit(floors: floors, expired: self.expiredBefore(moment) ?? 0, isAdoption: true)
             let progress = try self.store.sweep(limit, budget: Self.sweepEntries)
-            if progress == .done { self.sweeping.adopts = nil } else { self.sweeping.nextAt = moment.now + Self.stepInterval }
+            if progress == .done { self.sweeping.adopts = nil }
+            self.sweeping.nextAt = moment.now + (progress == .early ? Self.longestInterval / 60 : progress == .done ? .zero : Self.stepInterval)
             return self.noteSweep(progress)
         }
         let window = ClusterSetting.window.duration(in: self.roster ?? Roster())
@@ -69,23 +75,17 @@ extension Replica {
             return
         }
         let age = moment.wall.milliseconds - min(moment.wall.milliseconds, UInt64(window.wholeNanoseconds / 1_000_000))
-        let limit = Store.SweepLimit(floors: floors, stampTime: age << 16 | 0xffff)
+        let limit = Store.SweepLimit(floors: floors, stampTime: age << 16 | 0xffff, expired: self.expiredBefore(moment) ?? 0)
         let progress = try self.store.sweep(limit, budget: Self.sweepEntries)
         switch progress {
-        case .dropped: self.sweeping.nextAt = moment.now + Self.stepInterval
-        case .waits, .done: self.sweeping.nextAt = moment.now + Self.sweepInterval(window: window)
+        case .dropped, .advanced: self.sweeping.nextAt = moment.now + Self.stepInterval
+        case .waits, .early, .done: self.sweeping.nextAt = moment.now + Self.sweepInterval(window: window)
         }
         self.noteSweep(progress)
     }
 
-    private func noteSweep(_ progress: Store.SweepProgress) {
-        guard case .dropped = progress else { return }
-        self.peers?.tickIsMixed = true
-        self.peers?.rounds.noticedChange(at: self.lastTick)
-    }
-
     /// So long a sweep waits between two steps: for raised floors to become durable, or for a drain.
-    private static let stepInterval = Duration.milliseconds(5)
+    static let stepInterval = Duration.milliseconds(5)
 
     /// A short window is looked at often.
     private static func sweepInterval(window: Duration) -> Duration { max(.seconds(1), min(window / 60, Self.longestInterval)) }
@@ -203,15 +203,17 @@ extension Replica {
     /// Whether differing floors may explain differing roots: then there is nothing to compare before one side has taken over the other's, which takes it a
     /// few rounds, or cannot.
     func isClearing(with link: PeerLink, at now: Instant) -> Bool {
-        guard let clearance = link.clearance, clearance.floors != self.store.floors else {
+        guard let clearance = link.clearance, clearance.floors.floors != self.store.floors.floors else {
             link.clearingSince = nil
             return false
         }
         if link.clearingSince == nil { link.clearingSince = now }
-        return now.since(link.clearingSince!) < self.peers!.rounds.leastInterval * Self.clearingRounds
+        guard now.since(link.clearingSince!) < self.peers!.rounds.leastInterval * Self.clearingRounds else { return false }
+        self.peers!.counters.unevenRounds += 1
+        return true
     }
 
-    private static let clearingRounds = 5
+    static let clearingRounds = 5
 
     /// What other members have dropped this node has never seen: its store is older than what it has once announced (I20, I24). What it holds may have been
     /// deleted, so that it serves nobody any more.

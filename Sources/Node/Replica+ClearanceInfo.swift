@@ -3,13 +3,14 @@ import Membership
 import Storage
 import Versioning
 
-/// What INFO and STATUS show of tombstones.
+/// What INFO and STATUS show of tombstones, and of entries that have expired.
 extension Replica {
     /// Fields of INFO's Hearsay section.
     func clearanceFields() -> [(String, String)] {
         let counters = self.store.counters
         return [
             ("tombstones", "\(self.store.tombstones)"), ("tombstones_dropped", "\(counters.droppedTombstones)"),
+            ("expired_waiting", "\(self.expiredWaiting)"), ("expired_dropped", "\(counters.droppedExpired)"),
             ("oldest_tombstone_seconds", self.oldestTombstoneSeconds.map { "\($0)" } ?? ""), ("gc_window_seconds", "\(self.windowSeconds)"),
             ("gc_blocked_by", self.blockedBy), ("gc_floors", "\(self.store.floors.floors.count)"),
             ("settled_replicas", "\(self.store.settled.ids.count)"), ("known_removed", "\(counters.knownRemoved)"),
@@ -19,6 +20,10 @@ extension Replica {
             ("exports_reentered", "\(self.salvaging.counts.reentered)"), ("exports_moot", "\(self.salvaging.counts.moot)"),
         ]
     }
+
+    /// Of those that have expired and lie in the base no more are counted.
+    private static let mostCounted = 10_000
+    private var expiredWaiting: Int { (try? self.store.expiredWaiting(at: self.lastMoment.wall, limit: Self.mostCounted)) ?? 0 }
 
     /// Who is away, and what else keeps all tombstones from being dropped.
     private var blockedBy: String {
@@ -40,6 +45,8 @@ extension Replica {
         let count = self.store.tombstones
         let oldest = self.oldestTombstoneSeconds.map { ", the oldest \(spanText($0 * 1_000)) old" } ?? ""
         var lines = ["tombstones  \(count)\(oldest), \(self.store.counters.droppedTombstones) dropped since the start"]
+        lines.append(
+            "expiries    \(self.expiredWaiting) expired entries wait to be dropped, \(self.store.counters.droppedExpired) dropped since the start")
         let exports = self.store.exportCounts
         if exports.undecided > 0 { lines.append("salvage     \(exports.undecided) versions of this node's former data are still to be decided on") }
         if exports.salvaged > 0 {

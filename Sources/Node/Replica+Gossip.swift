@@ -249,6 +249,7 @@ extension Replica {
         let announced = summary.hasDamage ? nil : seen
         let theirs = announced ?? (summary.hasDamage ? self.store.seen : nil)
         if equal == true {
+            link.unevenSince = nil
             if !self.isJoining, let announced { self.join(announced, at: now) }  // I26 (iii)
         } else if !self.isJoining, summary.isComplete, !self.rests(summary, of: peer) {
             self.peers!.rounds.noticedChange(at: now)
@@ -303,9 +304,11 @@ extension Replica {
         case .repair: self.openExchange(.repair, width: .short, on: link, at: now)
         case .wait: break
         }
+        // What was lost is compared in any case.
+        let isUneven = !summary.hasDamage && !self.store.hasDamage && equal == false && self.isUneven(with: link, at: now)
         let isDue = self.peers!.withRelation(to: link.peer!, at: now) { relation in
             relation.trigger.compared(
-                equal: holds || theyHold ? nil : equal, own: own, theirs: theirs, catchesUp: true, at: now, round: round)
+                equal: holds || theyHold || isUneven ? nil : equal, own: own, theirs: theirs, catchesUp: true, at: now, round: round)
         }
         if isDue, !waits, self.peers!.asking == nil { self.openExchange(.repair, width: .short, on: link, at: now) }
     }

@@ -95,7 +95,7 @@ extension Replica {
 
     private func newest(_ token: Token, _ key: UnsafeRawBufferPointer, at moment: Moment) throws(StoreError) -> Newest {
         guard case .record(let record, let position, _) = try self.store.find(token, key: key) else { return (nil, 0) }
-        return (Session.Watch.State(stamp: record.stamp, isExpired: record.isExpired(at: moment.wall)), position)
+        return (Session.Watch.State(stamp: record.stamp, isAbsent: !record.isReadable(at: moment.wall)), position)
     }
 
     private func newest(_ watch: Session.Watch, at moment: Moment) throws(StoreError) -> Newest {
@@ -110,7 +110,8 @@ extension Replica {
         var position: LogPosition = 0
         for watch in watches {
             let newest = try self.newest(watch, at: call.moment)
-            guard newest.state == watch.state else {
+            // What was absent may have been dropped.
+            guard newest.state == watch.state || (newest.state == nil && watch.state?.isAbsent == true) else {
                 writer.nullArray()
                 return newest.position
             }

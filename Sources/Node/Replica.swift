@@ -37,6 +37,7 @@ package final class Replica {
     package internal(set) var peerFailure: StoreError?
     var damageWatch = DamageWatch()
     var sweeping: Sweeping
+    var collecting: Collecting
     var salvaging: Salvaging
     /// What rounds show of floors, and of which.
     var clearanceHashed: (revision: UInt64, hash: UInt64)?
@@ -57,7 +58,7 @@ package final class Replica {
         self.clock = HybridLogicalClock(replica: store.identity.replica, startingAt: store.greatestStamp)
         (self.random, self.startedAt) = (SplitMix64(seed: randomSeed), startedAt)
         self.lastMoment = Moment(now: startedAt, wall: WallTime(milliseconds: 0))
-        (self.sweeping, self.salvaging) = (Sweeping(nextAt: startedAt), Salvaging(nextAt: startedAt))
+        (self.sweeping, self.collecting, self.salvaging) = (Sweeping(nextAt: startedAt), Collecting(nextAt: startedAt), Salvaging(nextAt: startedAt))
     }
 
     /// Begins to look for the others.

@@ -59,7 +59,7 @@ package final class Session {
             /// Not the dot: a write that was taken back leaves its dot to another.
             let stamp: Stamp
             /// A key that expires in between has changed, as in Redis 7; one that had expired before has not.
-            let isExpired: Bool
+            let isAbsent: Bool
         }
     }
 

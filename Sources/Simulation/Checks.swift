@@ -24,6 +24,7 @@ package enum CheckName: String, CaseIterable, Sendable {
     case joinersApplyNothing = "joiners-apply-nothing"
     case joinersCount = "joiners-count"
     case clockBound = "clock-bound"
+    case dropsFollowDeadlines = "drops-follow-deadlines"
 }
 
 /// Something that must hold does not.
@@ -57,6 +58,13 @@ extension World {
     ]
 }
 
+extension World {
+    /// Whether some node has dropped a version of a key that is as great as a stamp, or greater.
+    func wasDropped(key: Int, atLeast stamp: Stamp) -> Bool {
+        self.ledger.wasDropped(key: key, atLeast: stamp, self.floors, expired: self.collectedThrough)
+    }
+}
+
 /// What a node says it has seen is in its data, or was overwritten by what is (I26): of each key it has the greatest version that `seen` covers, or a
 /// greater one.
 struct SeenWithData: Check {
@@ -70,9 +78,10 @@ struct SeenWithData: Check {
         for (key, greatest) in greatest.enumerated() {
             guard let (dot, version) = greatest else { continue }
             let stored = try node.version(of: Attempt.key(key))
-            if stored == nil, version.isTombstone, world.floors.covers(dot) { continue }  // Dropped, here or by who told of it.
+            // Dropped, here or by who told of it.
+            if stored == nil, version.mayBeDropped(expired: world.collectedThrough), world.floors.covers(dot) { continue }
             // A delete may have come in a session that broke, so that its writer's id was settled without it.
-            if stored == nil, world.ledger.wasDropped(key: key, atLeast: version.stamp, world.floors) { continue }
+            if stored == nil, world.wasDropped(key: key, atLeast: version.stamp) { continue }
             guard let stored, stored.stamp >= version.stamp else {
                 throw Violation(self.name, "node \(node.index) has seen \(version), and has \(stored.map { "\($0.stamp)" } ?? "nothing")")
             }
@@ -158,7 +167,7 @@ struct AcknowledgedKept: Check {
         for origin in world.nodes {
             for write in origin.acknowledged where !write.isExcused {
                 let stored = entries[Attempt.key(write.version.key)]?.header.stamp
-                if stored == nil, world.ledger.wasDropped(key: write.version.key, atLeast: write.version.stamp, world.floors) { continue }
+                if stored == nil, world.wasDropped(key: write.version.key, atLeast: write.version.stamp) { continue }
                 if stored == nil, world.isMoot(write.version) { continue }
                 guard let stored, stored >= write.version.stamp else {
                     if world.isKeptAside(write.version) { continue }

@@ -38,6 +38,7 @@ package enum Happening: String, CaseIterable, Sendable {
     case lostEntries = "entries lost to damage"
     case damagedLogs = "damaged logs put aside"
     case drops = "tombstones dropped"
+    case expiredDrops = "expired entries dropped"
     case adoptions = "floors taken over from others"
     case knownRemoved = "versions known to have been removed"
     case halfOpen = "half-open connections"

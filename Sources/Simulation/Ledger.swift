@@ -77,11 +77,13 @@ struct Ledger {
 
     func isRefused(_ number: UInt64) -> Bool { self.refused.contains(number) }
 
-    /// Whether a delete of a key that is as great as a stamp, or greater, has been dropped.
-    func wasDropped(key: Int, atLeast stamp: Stamp, _ floors: Floors) -> Bool {
+    /// Whether a version of a key that is as great as a stamp, or greater, has been dropped.
+    ///
+    /// - Parameter expired: the latest deadline up to which entries were dropped, in milliseconds since 1970.
+    func wasDropped(key: Int, atLeast stamp: Stamp, _ floors: Floors, expired: UInt64) -> Bool {
         self.origins.contains { origin in
             let floor = Int(clamping: floors.floor(of: origin.replica))
-            return origin.versions.prefix(floor).contains { $0.isTombstone && $0.key == key && $0.stamp >= stamp }
+            return origin.versions.prefix(floor).contains { $0.mayBeDropped(expired: expired) && $0.key == key && $0.stamp >= stamp }
         }
     }
 
@@ -113,6 +115,9 @@ extension Ledger.Version: CustomStringConvertible {
 }
 
 extension Ledger.Version {
+    /// Whether it is a delete, or has expired, so that it is dropped where a floor covers it.
+    func mayBeDropped(expired: UInt64) -> Bool { self.isTombstone || (self.expiryMilliseconds > 0 && self.expiryMilliseconds <= expired) }
+
     init(_ record: RecordView) {
         self.init(
             key: Self.number(ofKey: record.key), stamp: record.stamp, isTombstone: record.isTombstone,

@@ -62,6 +62,8 @@ final class SimulatedNode {
     var isSyncPlanned = false
     /// The floors that the world knows of it.
     var floorsRevision: UInt64 = 0
+    /// The latest deadline up to which its process has looked at entries to drop them, in milliseconds since 1970.
+    var collectedThrough: UInt64 = 0
     /// When the last sync was asked for.
     var syncPlannedAt = Instant(nanoseconds: 0)
     /// How long it stays down when its disk fails.

@@ -1,4 +1,5 @@
 import Basics
+import Digests
 import Node
 import Storage
 import Versioning
@@ -30,6 +31,16 @@ extension World {
         throw Violation(.clockBound, "node \(node.index), whose clock has never shown more than \(time), was driven to \(replica.newestStamp)")
     }
 
+    /// A node drops what has expired, the drift bound ago, by something that its clock has shown (I27).
+    func noteCollection(of node: SimulatedNode, through deadline: UInt64) throws {
+        node.collectedThrough = deadline
+        self.collectedThrough = max(self.collectedThrough, deadline)
+        self.counts[.dropsFollowDeadlines] += 1
+        let time = node.clock.isSet ? node.greatestReading : self.greatestReckoning
+        guard deadline + node.replica!.driftMilliseconds >= time else { return }
+        throw Violation(.dropsFollowDeadlines, "node \(node.index), whose clock has never shown more than \(time), drops what expires at \(deadline)")
+    }
+
     /// Before a process ends, and at the end of a history.
     func countStamps(of node: SimulatedNode) {
         guard let (held, refused) = node.replica?.stampCounts else { return }
@@ -50,6 +61,29 @@ extension World {
     var isEverythingDue: Bool {
         self.timeUntilDue == .zero && self.members.allSatisfy { $0.replica.map { !$0.isHolding } ?? false }
     }
+
+    /// What expires no later than this may be dropped on some nodes before all hold the same.
+    var nearDeadline: UInt64 { max(NodeClock.right(at: self.now) + Self.soonMilliseconds, self.collectedThrough) }
+
+    /// Until no node has dropped what had expired lately, or is about to, now that clocks are right.
+    func timeUntilQuiet() throws -> Duration {
+        let right = NodeClock.right(at: self.now)
+        let near = right - Self.unevenMilliseconds...right + Self.soonMilliseconds
+        var last = self.collectedThrough
+        for store in self.members.compactMap({ $0.replica?.store }) where store.expiringKeys > 0 {
+            try store.scan(.first ... .last) { entry in
+                let deadline = entry.record?.expiryMilliseconds ?? 0
+                if near.contains(deadline) { last = max(last, deadline) }
+                return true
+            }
+        }
+        return last + Self.unevenMilliseconds <= right ? .zero : .milliseconds(last + Self.unevenMilliseconds - right)
+    }
+
+    /// Twice the drift bound, the step in which nodes drop, and some rounds.
+    private static let unevenMilliseconds = 2 * StampBounds.standardDriftMilliseconds + 2_000
+    /// So long it takes at most until all hold the same.
+    private static let soonMilliseconds: UInt64 = 6_000
 
     /// So long it may take until then: what is stamped ahead comes due, and a member that was refused for it is let in again. What is held may be of
     /// one who is down for good, so that nobody has it.

@@ -105,7 +105,10 @@ extension World {
             return self.plan(.restart(node: node.index), in: .seconds(1))
         }
         self.counts[.restarts] += node.incarnation > 1 ? 1 : 0
-        self.floors.join(node.replica!.store.floors)  // They may have become durable a moment before the process ended.
+        // They may have become durable a moment before the process ended.
+        self.floors.join(node.replica!.store.floors)
+        node.collectedThrough = node.replica!.store.collectedThrough
+        self.collectedThrough = max(self.collectedThrough, node.collectedThrough)
         self.counts[.lostEntries] += node.replica!.store.counters.damagedEntries
         self.counts[.tornLogs] += node.tornTails - torn
         for write in node.takeRecovered() { try self.note(write, of: node) }
@@ -203,6 +206,7 @@ extension World {
         guard let replica = node.replica else { return }
         let (begun, resumed) = replica.bootstraps
         self.counts[.drops] += replica.store.counters.droppedTombstones
+        self.counts[.expiredDrops] += replica.store.counters.droppedExpired
         self.counts[.adoptions] += replica.store.counters.adoptions
         self.counts[.reentered] += replica.salvageCounts.reentered
         self.counts[.salvaged] += replica.salvageCounts.salvaged

@@ -104,6 +104,12 @@ extension World {
         return (store.tombstones, Int(clamping: (try? store.baseStatistics().tombstones) ?? 0))
     }
 
+    /// How many entries with a deadline a node holds, how many its base has, and how many have been dropped by this process.
+    package func expiring(of node: Int) -> (held: Int, stored: Int, dropped: Int) {
+        guard let store = self.nodes[node].replica?.store else { return (0, 0, 0) }
+        return (store.expiringKeys, Int(clamping: (try? store.baseStatistics().expiring) ?? 0), store.counters.droppedExpired)
+    }
+
     /// Of how many replicas a node has dropped tombstones.
     package func floorCount(of node: Int) -> Int { self.nodes[node].replica?.store.floors.floors.count ?? 0 }
 }

@@ -39,6 +39,8 @@ package final class World {
     /// Changes with everything that happens: two runs of one seed end with the same.
     var log = EventLog()
     package private(set) var events = 0
+    /// Of these, pieces of messages that arrived.
+    package private(set) var arrivals = 0
     package internal(set) var now = Instant(nanoseconds: 1_000_000_000)
     var nodes: [SimulatedNode] = []
     var queue = EventQueue<Event>()
@@ -49,6 +51,8 @@ package final class World {
     var ledger = Ledger()
     /// The highest that any node has had.
     var floors = Floors()
+    /// The latest deadline up to which any node has dropped entries that had expired, in milliseconds since 1970.
+    var collectedThrough: UInt64 = 0
     /// Of each key the greatest version that rotted on a disk. Where no other had it, it is gone with what it had overwritten, and counts as seen.
     var rotted: [Int: Stamp] = [:]
     /// Of what nodes took along, what has nothing to do where nothing else is.
@@ -155,6 +159,7 @@ package final class World {
             return true
         }
         self.events += 1
+        if case .deliver = event { self.arrivals += 1 }
         self.log.note(event, at: self.now)
         try self.handle(event)
         return true
@@ -236,6 +241,7 @@ package final class World {
             node.floorsRevision = replica.store.floorsRevision
             self.floors.join(replica.store.floors)
         }
+        if replica.store.collectedThrough > node.collectedThrough { try self.noteCollection(of: node, through: replica.store.collectedThrough) }
         if wasJoining, !replica.isJoining {
             self.counts[.joined] += 1
             // Nothing that it was given is shown before its time.

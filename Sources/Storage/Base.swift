@@ -22,6 +22,8 @@ package struct BaseStatistics: Equatable, Sendable {
     package var entries: UInt64 = 0
     /// Of these, tombstones.
     package var tombstones: UInt64 = 0
+    /// Of these, entries with a deadline.
+    package var expiring: UInt64 = 0
     /// Beside the entries, what its node took along from an earlier store.
     package var exports: UInt64 = 0
     /// The file's used pages, in bytes.
@@ -29,8 +31,11 @@ package struct BaseStatistics: Equatable, Sendable {
     /// Readers that pin old pages, this process's own included.
     package var readers: Int = 0
 
-    package init(entries: UInt64 = 0, tombstones: UInt64 = 0, exports: UInt64 = 0, usedBytes: UInt64 = 0, readers: Int = 0) {
-        (self.entries, self.tombstones, self.exports, self.usedBytes, self.readers) = (entries, tombstones, exports, usedBytes, readers)
+    package init(
+        entries: UInt64 = 0, tombstones: UInt64 = 0, expiring: UInt64 = 0, exports: UInt64 = 0, usedBytes: UInt64 = 0, readers: Int = 0
+    ) {
+        (self.entries, self.tombstones, self.expiring, self.exports) = (entries, tombstones, expiring, exports)
+        (self.usedBytes, self.readers) = (usedBytes, readers)
     }
 }
 
@@ -54,7 +59,7 @@ extension BaseEntry {
 }
 
 /// A snapshot of a base, used by one thread. Views that it gives are valid until `renew` or `reset`.
-package protocol BaseReader: AnyObject {
+package protocol BaseReader: DeadlineIndex {
     /// Takes the newest snapshot if none is held; one that is held stays.
     func open() throws(StoreError)
     /// Lets go of the snapshot. One that is kept pins pages and makes the file grow.
@@ -70,20 +75,38 @@ package protocol BaseReader: AnyObject {
     /// Moves to the entry after the last one sought or advanced to.
     func advance() throws(StoreError) -> BaseEntry?
     /// Where the tombstones of a replica are, ascending by sequence number, no more than so many. Another version may have taken their place.
-    func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [TombstonePlace]
+    func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [IndexedPlace]
     /// Exports in the order of their places, behind one of them, no more than so many.
     func exports(behind place: ExportPlace?, limit: Int) throws(StoreError) -> [Export]
 }
 
-/// What the base's index of tombstones knows of one.
-package struct TombstonePlace: Equatable, Sendable {
+/// What an index of the base knows of an entry.
+package struct IndexedPlace: Equatable, Sendable {
     package let dot: Dot
     package let token: Token
     package let key: [UInt8]
 }
 
+/// What the index of deadlines knows of an entry.
+package struct ExpiringPlace: Equatable, Sendable {
+    package let milliseconds: UInt64
+    package let place: IndexedPlace
+
+    package var expiration: Expiration { Expiration(milliseconds: self.milliseconds, dot: self.place.dot) }
+}
+
+/// The base's index of entries with a deadline, in two orders. Another version may have taken an entry's place.
+package protocol DeadlineIndex: AnyObject {
+    /// Where the entries are that expire behind one place in the order and up to another, in that order, no more than so many.
+    func expiring(behind start: Expiration, through end: Expiration, limit: Int) throws(StoreError) -> [ExpiringPlace]
+    /// When a replica's entries expire, ascending by sequence number, no more than so many.
+    func expirations(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [Expiration]
+    /// Where an entry is that the index names; nil where it names none.
+    func place(of expiration: Expiration) throws(StoreError) -> IndexedPlace?
+}
+
 /// The writing side of a base: one transaction at a time, on one thread.
-package protocol BaseWriter: AnyObject {
+package protocol BaseWriter: DeadlineIndex {
     func begin() throws(StoreError)
     /// The pages that hold the base's entries, as of the transaction's beginning; what they are spread over tells how many a run of
     /// puts dirties.
@@ -97,9 +120,11 @@ package protocol BaseWriter: AnyObject {
     /// - Returns: false, with nothing stored, where its place is not behind all others.
     func append(_ record: RecordView, token: Token) throws(StoreError) -> Bool
     /// Where the first tombstone of a replica is, up to a sequence number.
-    func firstTombstone(of replica: ReplicaID, through sequence: UInt64) throws(StoreError) -> TombstonePlace?
+    func firstTombstone(of replica: ReplicaID, through sequence: UInt64) throws(StoreError) -> IndexedPlace?
     /// Takes a tombstone out of the index: what has its key is another version.
     func forgetTombstone(_ dot: Dot) throws(StoreError)
+    /// Takes an entry with a deadline out of the index: what has its key is another version.
+    func forget(_ expiration: Expiration) throws(StoreError)
     /// Stores an export in place of what lies there.
     func keep(_ export: Export) throws(StoreError)
     func removeExport(at place: ExportPlace) throws(StoreError)

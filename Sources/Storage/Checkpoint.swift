@@ -46,9 +46,11 @@ package struct Checkpoint: Equatable, Sendable {
 }
 
 extension Checkpoint {
-    /// Up to where tombstones were dropped.
-    var floors: Floors {
-        self.control[.clearance].flatMap(Clearance.init(controlValue:))?.floors ?? Floors()
+    /// What was dropped.
+    var drops: Drops {
+        Drops(
+            floors: self.control[.clearance].flatMap(Clearance.init(controlValue:))?.floors ?? Floors(),
+            expired: self.control[.collected].flatMap(Expiration.init(controlValue:)) ?? .none)
     }
 
     /// The format of the bytes, and with them of the LMDB databases beside them.

@@ -25,6 +25,8 @@ package enum ControlKey: UInt8, CaseIterable, Sendable {
     case bootstrap = 10
     /// The list of members that a store had that was given up: whom to ask to be let in again.
     case formerMembers = 11
+    /// Up to where entries that have expired were looked at, to be dropped: `Expiration`.
+    case collected = 12
 }
 
 extension Start {

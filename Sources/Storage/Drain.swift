@@ -9,9 +9,10 @@ package struct DrainJob: Sendable {
     package let checkpoint: Checkpoint
     /// Where what is not intact counts for nothing.
     var hidden = DamageMarks()
-    /// The floors that count: what they cover is in no digest, and, where `purges`, leaves the base.
-    var floors = Floors()
-    var purges = false
+    /// What was dropped, and is in no digest.
+    var drops = Drops()
+    /// What has left the base of that: the rest is to leave it; nil where nothing is.
+    var purged: Drops?
     /// Where the drain counts the entries it has stored, for pacing.
     package let progress: DrainProgress
 }
@@ -59,22 +60,24 @@ package struct Drain {
     package static let transactionPages = 12_000
     private static let pageByteCount = 4_096
     /// How many entries are stored between two reports of progress.
-    private static let stepEntries = 256
+    static let stepEntries = 256
 
-    private let job: DrainJob
-    private let writer: any BaseWriter
+    let job: DrainJob
+    let writer: any BaseWriter
     private let digestKey: DigestKey
-    private let transactionPages: Int
+    let transactionPages: Int
     private var next: Int?
+    /// Where the taking out of dropped entries is.
+    var purge: Purge
     /// Where the last transaction ended that is durable, and how many entries there were before it.
-    private var committed: (next: Int?, entries: Int)
+    private var committed: (next: Int?, entries: Int, purge: Purge)
     private var entries = 0
-    private var transaction: Transaction?
+    var transaction: Transaction?
     private var pending: [DigestAdjustment] = []
 
     /// How many pages the open transaction may have dirtied: one for each entry, but no more than the token range so far has, as
     /// tokens are spread evenly; besides these what new entries fill, half a page being the least that a split leaves, and long values.
-    private struct Transaction {
+    struct Transaction {
         let entryPages: Int
         let start: Token
         var entries = 0
@@ -107,7 +110,8 @@ package struct Drain {
         (self.job, self.writer, self.transactionPages) = (job, writer, transactionPages)
         self.digestKey = job.checkpoint.identity.digestKey
         self.next = job.table.firstIndex(in: .first ... .last)
-        self.committed = (self.next, 0)
+        self.purge = Purge(job)
+        self.committed = (self.next, 0, self.purge)
     }
 
     /// Does the next piece of work. After an error the open transaction is forgotten; `retry` begins it again.
@@ -134,44 +138,14 @@ package struct Drain {
 
     /// Begins the transaction again that an error has ended. What committed ones changed has been reported, and must not be twice.
     package mutating func retry() {
-        (self.next, self.entries) = self.committed
+        (self.next, self.entries, self.purge) = self.committed
         self.job.progress.restart(at: self.entries)
     }
 
-    private mutating func begin(at token: Token) throws(StoreError) {
+    mutating func begin(at token: Token) throws(StoreError) {
         guard self.transaction == nil else { return }
         try self.writer.begin()
         self.transaction = Transaction(entryPages: self.writer.entryPages, start: token)
-    }
-
-    /// Takes dropped tombstones out, once all else is stored.
-    ///
-    /// - Returns: nil where none is left.
-    private mutating func purgeSome() throws(StoreError) -> Step? {
-        guard self.job.purges else { return nil }
-        try self.begin(at: Token(rawValue: .max))
-        for entry in self.job.floors.floors {
-            for _ in 0..<Self.stepEntries {
-                // Each lies anywhere: a page for it, and one for the index.
-                guard self.transaction!.entries < self.transactionPages else { return .committed(try self.commit(nil)) }
-                guard let place = try self.writer.firstTombstone(of: entry.replica, through: entry.sequence) else { break }
-                try self.purge(place)
-                self.transaction!.entries += 2
-            }
-            if try self.writer.firstTombstone(of: entry.replica, through: entry.sequence) != nil { return .stored }
-        }
-        return nil
-    }
-
-    private func purge(_ place: TombstonePlace) throws(StoreError) {
-        try place.key.span.bytes.withUnsafeBytes { key throws(StoreError) in
-            let entry = try self.writer.seek(place.token, key: key)
-            if let record = entry?.record, record.isTombstone, record.dot == place.dot {
-                try self.writer.remove(place.token, key: key)
-            } else {
-                try self.writer.forgetTombstone(place.dot)
-            }
-        }
     }
 
     private mutating func finish() throws(StoreError) -> Step {
@@ -179,10 +153,10 @@ package struct Drain {
         return .finished(try self.commit(self.job.checkpoint))
     }
 
-    private mutating func commit(_ checkpoint: Checkpoint?) throws(StoreError) -> [DigestAdjustment] {
+    mutating func commit(_ checkpoint: Checkpoint?) throws(StoreError) -> [DigestAdjustment] {
         try self.writer.commit(checkpoint)
         self.transaction = nil
-        self.committed = (self.next, self.entries)
+        self.committed = (self.next, self.entries, self.purge)
         defer { self.pending = [] }
         return self.pending
     }
@@ -215,8 +189,8 @@ package struct Drain {
     /// Notes what the digest has to take in, and what of the key it has to let go.
     private mutating func adjust(_ record: RecordView, at token: Token, below: RecordView?) {
         if let below, below.isSameVersion(as: record) { return }
-        let floors = self.job.floors
-        let (new, old) = (floors.haveDropped(record) ? nil : record, below.flatMap { floors.haveDropped($0) ? nil : $0 })
+        let drops = self.job.drops
+        let (new, old) = (drops.contain(record) ? nil : record, below.flatMap { drops.contain($0) ? nil : $0 })
         self.pending.append(DigestAdjustment(new, insteadOf: old, at: token, under: self.digestKey))
     }
 }

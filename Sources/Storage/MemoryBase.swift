@@ -21,12 +21,14 @@ package final class MemoryBase: Base {
         }
 
         /// The write that it is where it is a delete.
-        var tombstone: Dot? {
-            self.value.withUnsafeBytes { value in
-                RecordView(key: UnsafeRawBufferPointer(start: nil, count: 0), value: value).flatMap { $0.isTombstone ? $0.dot : nil }
-            }
-        }
+        var tombstone: Dot? { self.withValue { $0.isTombstone ? $0.dot : nil } }
 
+        /// When it expires; nil for what never does.
+        var expiration: Expiration? { self.withValue(\.expiration) }
+
+        private func withValue<Result>(_ body: (RecordView) -> Result?) -> Result? {
+            self.value.withUnsafeBytes { RecordView(key: UnsafeRawBufferPointer(start: nil, count: 0), value: $0).flatMap(body) }
+        }
     }
 
     /// What a crash leaves: everything committed.
@@ -59,13 +61,11 @@ package final class MemoryBase: Base {
 
     package func statistics() -> BaseStatistics {
         let contents = self.contents
-        let tombstones = contents.entries.count { entry in
-            entry.value.withUnsafeBytes { RecordView(key: UnsafeRawBufferPointer(start: nil, count: 0), value: $0)?.isTombstone ?? false }
-        }
+        let (tombstones, expiring) = (contents.entries.count { $0.tombstone != nil }, contents.entries.count { $0.expiration != nil })
         let bytes = contents.entries.reduce(0) { $0 + $1.key.count + $1.value.count + 8 }
         return BaseStatistics(
-            entries: UInt64(contents.entries.count), tombstones: UInt64(tombstones), exports: UInt64(contents.exports.count), usedBytes: UInt64(bytes)
-        )
+            entries: UInt64(contents.entries.count), tombstones: UInt64(tombstones), expiring: UInt64(expiring),
+            exports: UInt64(contents.exports.count), usedBytes: UInt64(bytes))
     }
 
     /// Keeps the bytes it lends at a fixed address until the snapshot goes.
@@ -131,9 +131,19 @@ package final class MemoryBase: Base {
             return self.current()
         }
 
-        func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) -> [TombstonePlace] {
+        func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) -> [IndexedPlace] {
             Array(self.held.tombstones(of: replica, sequences).prefix(limit))
         }
+
+        func expiring(behind start: Expiration, through end: Expiration, limit: Int) -> [ExpiringPlace] {
+            Array(self.held.expiring(behind: start, through: end).prefix(limit))
+        }
+
+        func expirations(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) -> [Expiration] {
+            Array(self.held.expirations(of: replica, sequences).prefix(limit))
+        }
+
+        func place(of expiration: Expiration) -> IndexedPlace? { self.held.place(of: expiration) }
 
         func exports(behind place: ExportPlace?, limit: Int) -> [Export] {
             // Nobody changes them but the thread that reads them.
@@ -183,11 +193,23 @@ package final class MemoryBase: Base {
             self.lender.takeBack()
         }
 
-        func firstTombstone(of replica: ReplicaID, through sequence: UInt64) -> TombstonePlace? {
+        func firstTombstone(of replica: ReplicaID, through sequence: UInt64) -> IndexedPlace? {
             self.staged!.entries.tombstones(of: replica, 0...sequence).first
         }
 
         func forgetTombstone(_ dot: Dot) {}
+
+        func expiring(behind start: Expiration, through end: Expiration, limit: Int) -> [ExpiringPlace] {
+            Array(self.staged!.entries.expiring(behind: start, through: end).prefix(limit))
+        }
+
+        func expirations(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) -> [Expiration] {
+            Array(self.staged!.entries.expirations(of: replica, sequences).prefix(limit))
+        }
+
+        func place(of expiration: Expiration) -> IndexedPlace? { self.staged!.entries.place(of: expiration) }
+
+        func forget(_ expiration: Expiration) {}
 
         func keep(_ export: Export) {
             let (index, isPresent) = self.staged!.exports.place(of: export.place)
@@ -242,12 +264,30 @@ extension MemoryBase.Entry {
 
 extension [MemoryBase.Entry] {
     /// There is no index: all entries are looked at.
-    fileprivate func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> [TombstonePlace] {
-        let found = self.compactMap { entry -> TombstonePlace? in
+    fileprivate func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> [IndexedPlace] {
+        let found = self.compactMap { entry -> IndexedPlace? in
             guard let dot = entry.tombstone, dot.replica == replica, sequences.contains(dot.sequence) else { return nil }
-            return TombstonePlace(dot: dot, token: entry.token, key: entry.key)
+            return IndexedPlace(dot: dot, token: entry.token, key: entry.key)
         }
         return found.sorted { $0.dot.sequence < $1.dot.sequence }
+    }
+
+    fileprivate func expiring(behind start: Expiration, through end: Expiration) -> [ExpiringPlace] {
+        let found = self.compactMap { entry -> ExpiringPlace? in
+            guard let expiration = entry.expiration, start < expiration, expiration <= end else { return nil }
+            return ExpiringPlace(
+                milliseconds: expiration.milliseconds, place: IndexedPlace(dot: expiration.dot, token: entry.token, key: entry.key))
+        }
+        return found.sorted { $0.expiration < $1.expiration }
+    }
+
+    fileprivate func expirations(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> [Expiration] {
+        let found = self.compactMap(\.expiration).filter { $0.dot.replica == replica && sequences.contains($0.dot.sequence) }
+        return found.sorted { $0.dot < $1.dot }
+    }
+
+    fileprivate func place(of expiration: Expiration) -> IndexedPlace? {
+        self.first { $0.expiration == expiration }.map { IndexedPlace(dot: expiration.dot, token: $0.token, key: $0.key) }
     }
 
     /// The index of a key's entry, or of the first one behind its place.

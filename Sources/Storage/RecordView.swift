@@ -100,6 +100,10 @@ package struct RecordView {
     /// A value that will expire, or has: what INFO counts as `expires`.
     var isExpiring: Bool { self.flags & (RecordLayout.Flags.tombstone | RecordLayout.Flags.expiry) == RecordLayout.Flags.expiry }
 
+    /// True of what may be dropped some day: a delete, or a value with a deadline.
+    @inline(__always)
+    var mayBeDropped: Bool { self.flags & (RecordLayout.Flags.tombstone | RecordLayout.Flags.expiry) != 0 }
+
     /// False where an optional field says what leaving it out says too: one version has one encoding, and so one fingerprint.
     var isCanonical: Bool {
         let flags = self.flags

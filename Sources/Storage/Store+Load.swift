@@ -47,6 +47,7 @@ extension Store {
         self.keepControl(job.key, job.value)
         self.greatestStamp = max(self.greatestStamp, outcome.greatestStamp)
         self.drainEndedWithRoom()
+        (self.waitingExpired, self.nextDeadline) = (WaitingExpired(), nil)
         self.reader.reset()  // A snapshot of before the commit would not show it.
         try self.reader.baseChanged()
     }

@@ -55,7 +55,11 @@ extension Store {
             return .superseded(slot.position)
         }
         let previous = self.putFolded(slot.slot, slot.chunk)
-        if isSeen, record.isTombstone { self.lateTombstone = slot.position }
+        if isSeen, record.mayBeDropped {
+            self.lateEntry = slot.position
+            self.waitingExpired.mayHave(record.dot)
+            self.passed = self.collected  // It may lie within that, and at or below a floor.
+        }
         let dot = source == .push ? record.dot : nil
         self.undo.append(Undo(position: slot.position, change: .put(slot.slot, previous: previous, dot: dot)))
         if self.oldestPut == nil { self.oldestPut = now }
@@ -69,7 +73,7 @@ extension Store {
     private func isRemoved(_ record: RecordView, at token: Token, _ source: Source) throws(StoreError) -> Bool {
         guard case .nothing = try self.find(token, key: record.key) else { return false }
         guard case .session(revives: true) = source else { return true }
-        return record.isTombstone
+        return record.isTombstone || self.isDropped(record)
     }
 
     /// True where nothing greater is stored. A damaged version counts as none: the one that came heals it.

@@ -4,7 +4,7 @@ import Versioning
 
 /// Dropping tombstones.
 ///
-/// Nothing but floors is logged: a tombstone at or below the floor of its replica is as absent from the moment at which the raised floor is durable. Then it
+/// What has expired is dropped with it, as `Store+Collect.swift` says. Nothing but floors is logged: a tombstone at or below the floor of its replica is as absent from the moment at which the raised floor is durable. Then it
 /// leaves the digest, and with one of the next drains LMDB. A sweep reads the base's index of tombstones, in slices, and of it only what it drops.
 ///
 ///     raise floors in the log ─ synced → floors count, digest lets go ─ drain → LMDB lets go
@@ -18,42 +18,50 @@ extension Store {
         package var floors: Floors
         /// Only what has no greater stamp time.
         package var stampTime: UInt64
+        /// Of entries with a deadline only those whose deadline is no later, in milliseconds since 1970.
+        package var expired: UInt64
         /// The floors become these in the end, whether there was anything left to drop or not: another node's are taken over.
         package var isAdoption: Bool
 
-        package init(floors: Floors, stampTime: UInt64 = .max, isAdoption: Bool = false) {
-            (self.floors, self.stampTime, self.isAdoption) = (floors, stampTime, isAdoption)
+        package init(floors: Floors, stampTime: UInt64 = .max, expired: UInt64 = 0, isAdoption: Bool = false) {
+            (self.floors, self.stampTime, self.expired, self.isAdoption) = (floors, stampTime, expired, isAdoption)
         }
     }
 
     package enum SweepProgress: Equatable, Sendable {
         /// Nothing can be dropped before a drain has ended, or a raised floor is durable.
         case waits
-        /// Tombstones were dropped; there may be more.
+        /// What comes next may not be dropped yet.
+        case early
+        /// Entries were looked at of which none is to be dropped; there is more to look at.
+        case advanced
+        /// Entries were dropped; there may be more.
         case dropped(Int)
         case done
     }
 
-    /// Floors that are in the log, and what goes with them.
+    /// Bounds that are in the log, and what goes with them.
     struct Raise {
-        let floors: Floors
+        let drops: Drops
         let behind: LogPosition
-        let places: [TombstonePlace]
+        let places: [IndexedPlace]
+        /// So many of these had expired.
+        let expired: Int
     }
 
     /// The floors that count.
-    package var floors: Floors { self.countingFloors }
+    package var floors: Floors { self.drops.floors }
 
     package var settled: Settled { self.clearance.settled }
 
     /// What counts of what is in the log.
     package var countingClearance: Clearance {
         var clearance = self.clearance
-        clearance.floors = self.countingFloors
+        clearance.floors = self.drops.floors
         return clearance
     }
 
-    /// Floors have been raised that do not count yet.
+    /// Something was dropped that counts still.
     package var isSweeping: Bool { self.raise != nil }
 
     /// The tombstones that there are, as far as folded.
@@ -64,7 +72,7 @@ extension Store {
         try self.reader.open()
         var oldest: UInt64?
         for replica in self.seen.replicas {
-            let floor = self.countingFloors.floor(of: replica)
+            let floor = self.drops.floors.floor(of: replica)
             guard floor < .max, let first = try self.reader.tombstones(of: replica, floor + 1 ... .max, limit: 1).first,
                 let time = try self.record(at: first)?.stampTime
             else { continue }
@@ -76,15 +84,16 @@ extension Store {
     /// The bytes of log that are kept, drained ones for members that may ask for them among them.
     package var keptLogBytes: UInt64 { self.segments.first.map { self.head - $0 } ?? 0 }
 
-    /// Whether a record is a tombstone that was dropped.
+    /// Whether a record was dropped.
     @inline(__always)
-    func isDropped(_ record: RecordView) -> Bool { !self.countingFloors.isEmpty && self.countingFloors.haveDropped(record) }
+    func isDropped(_ record: RecordView) -> Bool { record.mayBeDropped && self.drops.contain(record) }
 
-    /// Drops up to `budget` tombstones.
+    /// Drops up to `budget` tombstones, and as many entries that have expired.
     package func sweep(_ limit: SweepLimit, budget: Int) throws(StoreError) -> SweepProgress {
         guard self.raise == nil, !self.isBaseMoving else { return .waits }
         try self.reader.open()
-        var (floors, places, isWhole) = (self.clearance.floors, [TombstonePlace](), true)
+        var (floors, places, expired) = (self.clearance.floors, [IndexedPlace](), 0)
+        var (isWhole, reason) = (true, nil as Droppable.Reason?)
         for entry in limit.floors.floors {
             let floor = floors.floor(of: entry.replica)
             guard floor < entry.sequence else { continue }
@@ -97,46 +106,67 @@ extension Store {
                 (isWhole, self.wantsDrain) = (false, true)
             }
             guard floor < last else { continue }
-            let found = try self.droppable(of: entry.replica, floor + 1...last, limit.stampTime, budget: budget - places.count)
-            places += found.places
-            // Behind the last that was found there is nothing up to `last`, unless the budget ended before.
-            if limit.isAdoption, found.isAll {
-                floors.raise(entry.replica, to: last, stampTime: found.stampTime)
-            } else if let lastFound = found.places.last {
-                floors.raise(entry.replica, to: lastFound.dot.sequence, stampTime: found.stampTime)
+            let found = try self.droppable(of: entry.replica, floor + 1...last, limit, budget: budget - places.count)
+            places += found.all.entries.map(\.place)
+            expired += found.expired
+            let stampTime = found.all.entries.map(\.stampTime).max() ?? 0
+            // Behind the last that was found there is nothing up to `through`.
+            if let raised = limit.isAdoption ? found.all.through : found.all.entries.last?.place.dot.sequence {
+                floors.raise(entry.replica, to: raised, stampTime: stampTime)
             }
-            if !found.isAll { isWhole = false }
+            if found.all.through < last { (isWhole, reason) = (false, reason == .more ? .more : found.all.reason) }
         }
-        guard floors != self.clearance.floors else { return isWhole ? .done : .waits }
+        if limit.isAdoption, !floors.isEmpty { floors.dropped(stampTime: limit.floors.stampTime) }
+        guard floors != self.clearance.floors else {
+            switch reason {
+            case .more: return .advanced
+            case .early: return .early
+            case nil: return isWhole ? .done : .waits
+            }
+        }
         var clearance = self.clearance
         clearance.floors = floors
         clearance.floors.join(limit.floors.onlyConfirmed)
         let bytes = clearance.encoded
         guard bytes.count <= ControlRecord.maximumValueByteCount else { return .done }
         if limit.isAdoption { self.counters.adoptions += 1 }
-        self.raise = Raise(floors: clearance.floors, behind: self.setControl(.clearance, bytes), places: places)
+        if expired > 0 { self.setControl(.collected, self.passed.controlValue) }
+        let drops = Drops(floors: clearance.floors, expired: self.collected)
+        self.raise = Raise(drops: drops, behind: self.setControl(.clearance, bytes), places: places, expired: expired)
         return .dropped(places.count)
     }
 
-    /// Tombstones of a replica that are old enough, ascending: stamps ascend with sequence numbers.
     private func droppable(
-        of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, _ stampTime: UInt64, budget: Int
-    ) throws(StoreError) -> (places: [TombstonePlace], stampTime: UInt64, isAll: Bool) {
-        let indexed = try self.reader.tombstones(of: replica, sequences, limit: budget)
-        var (places, greatest): ([TombstonePlace], UInt64) = ([], 0)
-        for place in indexed {
-            let time = try self.record(at: place)?.stampTime ?? 0
-            guard time <= stampTime else { return (places, greatest, false) }
-            greatest = max(greatest, time)
-            places.append(place)
-        }
-        return (places, greatest, indexed.count < budget)
+        of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, _ limit: SweepLimit, budget: Int
+    ) throws(StoreError) -> (all: Droppable, expired: Int) {
+        let tombstones = try self.droppableTombstones(of: replica, sequences, limit.stampTime, budget: budget)
+        let expired = try self.droppableExpired(of: replica, sequences, limit, budget: budget)
+        let all = tombstones.merged(with: expired)
+        return (all, expired.entries.count { $0.place.dot.sequence <= all.through })
     }
 
-    /// The tombstone that the index names, if it is still what its key has in the base.
-    private func record(at place: TombstonePlace) throws(StoreError) -> RecordView? {
+    /// Tombstones of a replica that are old enough, ascending: stamps ascend with sequence numbers.
+    private func droppableTombstones(
+        of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, _ stampTime: UInt64, budget: Int
+    ) throws(StoreError) -> Droppable {
+        var found = Droppable(through: sequences.upperBound)
+        let indexed = try self.reader.tombstones(of: replica, sequences, limit: budget)
+        if indexed.count == budget { found.stop(behind: indexed.last!.dot.sequence, because: .more) }
+        for place in indexed {
+            let time = try self.record(at: place)?.stampTime ?? 0
+            guard time <= stampTime else {
+                found.stop(behind: place.dot.sequence - 1, because: .early)
+                break
+            }
+            found.entries.append((place, time))
+        }
+        return found
+    }
+
+    /// What an index names, if it is still what its key has in the base.
+    func record(at place: IndexedPlace) throws(StoreError) -> RecordView? {
         try place.key.span.bytes.withUnsafeBytes { key throws(StoreError) in
-            guard let entry = try self.findInBase(place.token, key: key), !self.isLost(entry), let record = entry.record, record.isTombstone,
+            guard let entry = try self.findInBase(place.token, key: key), !self.isLost(entry), let record = entry.record, record.mayBeDropped,
                 record.dot == place.dot
             else { return nil }
             return record
@@ -146,34 +176,46 @@ extension Store {
     /// Up to where all writes of a replica that this node has seen are in the base.
     private func drainedSequence(of replica: ReplicaID) -> UInt64 {
         guard self.live.count > 0 else { return self.seen.watermark(of: replica) }
-        // A tombstone came again that had been drained before: where it lies now no index says.
-        return self.drainedPosition > self.lateTombstone ? self.drainedSeen.watermark(of: replica) : 0
+        return self.hasDrainedLateEntries ? self.drainedSeen.watermark(of: replica) : 0
     }
 
     /// Takes over what a member had dropped and settled when it began to give this store all that it has: nothing of that is here.
     package func takeOver(_ clearance: Clearance) {
         guard clearance != self.clearance else { return }
-        self.raise = Raise(floors: clearance.floors, behind: self.setControl(.clearance, clearance.encoded), places: [])
+        let drops = Drops(floors: clearance.floors, expired: self.drops.expired)
+        self.raise = Raise(drops: drops, behind: self.setControl(.clearance, clearance.encoded), places: [], expired: 0)
     }
 
-    /// Lets raised floors count once they are durable.
+    /// Lets raised bounds count once they are durable.
     package func tendSweep() throws(StoreError) {
         guard let raise, raise.behind < self.synced, !self.isBaseMoving else { return }
         for place in raise.places { try self.letGo(place) }
-        (self.countingFloors, self.raise) = (raise.floors, nil)
-        self.floorsRevision &+= 1
+        if self.live.count > 0, self.lateEntry > raise.behind { self.letGoOfLateEntries(raise.drops) }
+        if raise.drops.floors.floors != self.drops.floors.floors { self.floorsRevision &+= 1 }
+        (self.drops, self.raise) = (raise.drops, nil)
         self.undrainedDrops += raise.places.count
-        self.counters.droppedTombstones += raise.places.count
+        self.counters.droppedTombstones += raise.places.count - raise.expired
+        self.counters.droppedExpired += raise.expired
     }
 
-    /// Takes a tombstone out of the digest, if that contains it.
-    private func letGo(_ place: TombstonePlace) throws(StoreError) {
+    /// Takes an entry out of the digest, if that contains it.
+    private func letGo(_ place: IndexedPlace) throws(StoreError) {
         guard let record = try self.record(at: place) else { return }
         let index = place.key.span.bytes.withUnsafeBytes { self.live.index(of: place.token, key: $0) }
         guard let index else { return self.unfold(record, at: place.token) }
         guard self.live[index].fold == .below else { return }
         self.unfold(record, at: place.token)
         self.live.setFold(.nothing, at: index)
+    }
+
+    /// Takes out of the digest what a session brought again while the bounds that drop it were on their way to the disk: it lies in the table.
+    private func letGoOfLateEntries(_ drops: Drops) {
+        var index = self.live.firstIndex(in: .first ... .last)
+        while let place = index {
+            let slot = self.live[place]
+            if slot.fold == .this, let record = slot.record?.view, drops.contain(record) { self.unfold(record, at: slot.token) }
+            index = self.live.index(after: place)
+        }
     }
 
     /// True where `tendSweep` has something to do.
@@ -212,9 +254,6 @@ extension Store {
 }
 
 extension Floors {
-    /// Whether a record is a tombstone that was dropped.
-    func haveDropped(_ record: RecordView) -> Bool { record.isTombstone && self.covers(record.dot) }
-
     /// The same without floors: what is confirmed is known from the first step on.
     fileprivate var onlyConfirmed: Floors {
         var floors = Floors()

@@ -39,7 +39,7 @@ extension Store {
         return self.oldestPut.map { now >= $0 + self.configuration.tableAge } ?? true
     }
 
-    /// Dropped tombstones lie in the base that can leave it: nothing but a bootstrap writes to that of a joiner.
+    /// Dropped entries lie in the base that can leave it: nothing but a bootstrap writes to that of a joiner.
     private var hasDrops: Bool { self.undrainedDrops > 0 && !self.isLoading && !self.isJoining }
 
     /// They leave with the next table, by themselves where there is none for long, and before a stop.
@@ -74,11 +74,11 @@ extension Store {
         guard let frozen, frozen.progress == nil, self.synced >= frozen.checkpoint.position else { return nil }
         let progress = DrainProgress()
         self.frozen!.progress = progress
-        self.frozen!.drops = self.undrainedDrops
+        (self.frozen!.drops, self.frozen!.purges) = (self.undrainedDrops, self.undrainedDrops > 0 ? self.drops : nil)
         self.pacing.drainStarted(entries: frozen.table.count, at: now)
         return DrainJob(
-            table: frozen.table, checkpoint: frozen.checkpoint, hidden: self.hidden, floors: self.countingFloors,
-            purges: self.undrainedDrops > 0, progress: progress)
+            table: frozen.table, checkpoint: frozen.checkpoint, hidden: self.hidden, drops: self.drops,
+            purged: self.undrainedDrops > 0 ? self.purged : nil, progress: progress)
     }
 
     /// Everything before `position` is in the file.
@@ -112,7 +112,7 @@ extension Store {
         self.unindexed.removeAll { $0.position >= origin }
         self.releaseEmptyTable()
         self.markRottenAgain()
-        if let raise, raise.behind >= origin { self.raise = nil }
+        if let raise, raise.behind >= origin { (self.raise, self.passed) = (nil, self.drops.expired) }
         self.counters.failedAppends += 1
     }
 
@@ -150,8 +150,10 @@ extension Store {
         self.reader.reset()  // Before the table goes: a snapshot of before the commit would show neither.
         self.pacing.drainEnded(at: now)
         self.drainedPosition = self.frozen!.checkpoint.position
+        self.noteDrainedDeadlines(from: self.drainedSeen)
         self.drainedSeen = self.frozen!.checkpoint.seen
         self.undrainedDrops -= self.frozen!.drops
+        if let purges = self.frozen!.purges { self.purged = purges }
         self.frozen = nil
         self.drainEndedWithRoom()
         self.counters.drains += 1
@@ -181,8 +183,9 @@ extension Store {
 package struct FrozenTable {
     package internal(set) var table: Table
     let checkpoint: Checkpoint
-    /// The dropped tombstones that it takes out of the base.
+    /// The dropped entries that its drain takes out of the base: how many, and up to where; nil where none.
     var drops = 0
+    var purges: Drops?
     /// Set once the drain has begun, which is not before the log is synced up to the checkpoint.
     package internal(set) var progress: DrainProgress?
 }

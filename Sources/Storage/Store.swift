@@ -31,21 +31,32 @@ package final class Store {
     /// What was lost to damage and has not come back.
     package private(set) var damage = DamageMarks()
     var hidden = DamageMarks()
-    /// Up to where tombstones were dropped, and who writes no more: as logged, and the floors as they count.
+    /// Up to where tombstones were dropped, and who writes no more: as logged.
     package private(set) var clearance = Clearance()
+    /// Up to where entries that have expired were looked at: as logged.
+    private(set) var collected = Expiration.none
     /// Changes with `clearance`, so that what was computed of that can be kept.
     package private(set) var clearanceRevision: UInt64 = 0
-    var countingFloors = Floors()
+    /// What was dropped, as it counts.
+    var drops = Drops()
     /// Changes with the floors that count.
     package internal(set) var floorsRevision: UInt64 = 0
-    /// Floors that do not count yet.
+    /// What does not count yet.
     var raise: Raise?
-    /// Tombstones that were dropped and lie in the base still.
+    /// Entries that were dropped and lie in the base still.
     var undrainedDrops = 0
+    /// What has left the base of what was dropped.
+    var purged = Drops()
+    /// Up to where entries that have expired were looked at since the start: behind `collected` none of them was to be dropped on sight.
+    var passed = Expiration.none
+    /// Where expired entries above the floors may be.
+    var waitingExpired = WaitingExpired()
+    /// When the next entry of the base expires that no sweep has looked at, in milliseconds since 1970; nil where none does, or a drain has changed that.
+    package internal(set) var nextDeadline: UInt64?
     /// What had been seen when what the base has was frozen.
     var drainedSeen: Seen
-    /// The last tombstone that came although it had been drained before.
-    var lateTombstone: LogPosition = 0
+    /// The last entry that came although it had been drained before, of what may be dropped some day.
+    var lateEntry: LogPosition = 0
     /// A sweep waits for what the table holds.
     var wantsDrain = false
     /// What this node took along from a store that it gave up.
@@ -137,7 +148,10 @@ package final class Store {
         self.undrainedDrops = recovered.scan.dropped
         self.exportCounts = recovered.exports
         for key in ControlKey.allCases { self.readControl(key) }
-        self.countingFloors = self.clearance.floors
+        (self.drops, self.passed) = (Drops(floors: self.clearance.floors, expired: self.collected), self.collected)
+        if recovered.scan.dropped == 0 { self.purged = self.drops }
+        // What sessions had brought may be among what was replayed.
+        if recovered.table.count > 0, recovered.head > 0 { self.lateEntry = recovered.head - 1 }
         self.foundRotten(atStart: recovered.scan.rotten)
     }
 
@@ -164,6 +178,7 @@ package final class Store {
         case .clearance:
             self.clearance = value.flatMap(Clearance.init(controlValue:)) ?? Clearance()
             self.clearanceRevision &+= 1
+        case .collected: self.collected = value.flatMap(Expiration.init(controlValue:)) ?? .none
         case .members, .founding, .start, .replica, .returning, .bootstrap, .formerMembers: break
         }
     }

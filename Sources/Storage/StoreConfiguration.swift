@@ -32,6 +32,8 @@ package struct StoreCounters: Equatable, Sendable {
     package var recordsApplied = 0
     package var failedAppends = 0
     package var droppedTombstones = 0
+    /// Entries that had expired.
+    package var droppedExpired = 0
     /// Times that floors were raised because another node's were taken over.
     package var adoptions = 0
     /// Versions that came and were known to have been removed (I23).

@@ -61,7 +61,7 @@ extension Store {
         }
 
         let reader = try base.makeReader()
-        let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey, replay.checkpoint.floors)
+        let scan = try BaseScan(base, reader, replay.checkpoint.identity.digestKey, replay.checkpoint.drops)
         (report.entries, report.damagedEntries, report.digest) = (scan.tree.root.entries, scan.rotten.count, scan.tree.root)
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
         let recovered = RecoveredStore(
@@ -228,14 +228,14 @@ private struct Replay {
 
     private func export(_ order: ReturnOrder, in base: any Base) throws(StoreError) -> StartOverReport {
         var (report, gathered) = (StartOverReport(), 0)
-        let (identity, floors) = (self.checkpoint.identity, self.checkpoint.floors)
+        let (identity, drops) = (self.checkpoint.identity, self.checkpoint.drops)
         let (reader, writer) = (try base.makeReader(), base.makeWriter())
         try reader.open()
         try writer.begin()
         var next = try reader.seek(Token(rawValue: 0))
         while let entry = next {
             if let record = entry.record, entry.isIntact(under: identity.digestKey) {
-                if !order.seen.covers(record.dot), !floors.haveDropped(record) {
+                if !order.seen.covers(record.dot), !drops.contain(record) {
                     try writer.keep(Export(record, of: identity.cluster))
                     report.exports += 1
                     gathered += entry.key.count + record.value.count + Self.bytesPerRow
@@ -284,31 +284,31 @@ struct BaseScan {
     /// Entries that are not what was written.
     private(set) var rotten: [(token: Token, key: [UInt8])] = []
     private(set) var greatestStamp: UInt64 = 0
-    /// Tombstones that were dropped, and count for nothing.
+    /// Entries that were dropped, and count for nothing.
     private(set) var dropped = 0
 
-    init(_ base: any Base, _ reader: any BaseReader, _ key: DigestKey, _ floors: Floors = Floors()) throws(StoreError) {
+    init(_ base: any Base, _ reader: any BaseReader, _ key: DigestKey, _ drops: Drops = Drops()) throws(StoreError) {
         self.tree = DigestTree(leafBits: DigestTree.leafBits(forEntries: try base.statistics().entries))
         try reader.open()
         var next = try reader.seek(Token(rawValue: 0))
         var last: BaseEntry?
         while let entry = next {
             guard last.map({ $0.isAhead(of: entry) }) ?? true else { throw .misplacedRow(token: entry.token.rawValue) }
-            try self.count(entry, key, floors)
+            try self.count(entry, key, drops)
             last = entry
             next = try reader.advance()
         }
         reader.reset()
     }
 
-    private mutating func count(_ entry: BaseEntry, _ key: DigestKey, _ floors: Floors) throws(StoreError) {
+    private mutating func count(_ entry: BaseEntry, _ key: DigestKey, _ drops: Drops) throws(StoreError) {
         guard let record = entry.record, entry.isIntact(under: key) else {
             // Of a token that has rotted nothing tells which key is lost: lookups of it would find nothing, and say so.
             guard entry.isIntact || key.token(of: entry.key) == entry.token else { throw .misplacedRow(token: entry.token.rawValue) }
             guard self.rotten.count < Store.maximumRotten else { throw .damagedBase(entries: self.rotten.count) }
             return self.rotten.append((entry.token, Array(entry.key)))
         }
-        if floors.haveDropped(record) {
+        if drops.contain(record) {
             self.dropped += 1
         } else {
             self.tree.add(record.fingerprint(under: key), at: entry.token)

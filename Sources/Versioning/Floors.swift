@@ -1,7 +1,7 @@
 import Basics
 
-/// Up to where tombstones have been dropped, replica by replica: what lies at or below a floor and is a tombstone is as absent, on every node that has
-/// taken the floor over.
+/// Up to where tombstones have been dropped, replica by replica: what lies at or below a floor and is a tombstone, or has expired, is as absent, on every
+/// node that has taken the floor over.
 ///
 /// A floor travels with what had been seen of each member's own writes when it was raised. A node that has seen as much may take it over: everything
 /// that a dropped tombstone has to keep away is known to it, so that the rule for known dots (I23) keeps it away from there on. A node that has not would
@@ -39,6 +39,9 @@ package struct Floors: Equatable, Sendable {
         self.stampTime = max(self.stampTime, stampTime)
         return true
     }
+
+    /// Notes that something was dropped below the floors with a stamp time.
+    package mutating func dropped(stampTime: UInt64) { self.stampTime = max(self.stampTime, stampTime) }
 
     /// Notes what had been seen of a member's own writes.
     package mutating func confirm(_ replica: ReplicaID, through sequence: UInt64) { _ = self.confirmed.raise(replica, to: sequence) }

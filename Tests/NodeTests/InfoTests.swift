@@ -105,10 +105,11 @@ import Testing
         try client.send("SET", "a", "1")
         let text = try client.send("HEARSAY", "STATUS").text
         let words = text.split(separator: "\n").map { String($0.prefix { $0 != " " }) }
-        #expect(words == ["node", "cluster", "data", "durability", "keys", "table", "clients", "memory", "damage", "tombstones"])
+        #expect(words == ["node", "cluster", "data", "durability", "keys", "table", "clients", "memory", "damage", "tombstones", "expiries"])
         #expect(
             text.contains("\(world.store.identity.replica)") && text.contains("1 of 10000") && text.contains("damage      none known")
-                && text.contains("tombstones  0, 0 dropped since the start"))
+                && text.contains("tombstones  0, 0 dropped since the start")
+                && text.contains("expiries    0 expired entries wait to be dropped, 0 dropped since the start"))
     }
 
     @Test(arguments: [("COMMAND", 6), ("CONFIG", 4), ("CLIENT", 8), ("HEARSAY", 14)])

@@ -9,7 +9,7 @@ import Versioning
 @testable import Storage
 
 /// A data.mdb with entries under their own tokens, and what a check says of it.
-private final class CheckedBase {
+final class CheckedBase {
     let scratch: ScratchFolder
     var folder: String { self.scratch.path }
     var file: String { self.scratch.path + "/data.mdb" }
@@ -197,6 +197,27 @@ private final class CheckedBase {
         #expect(missing.entries.count == 1 && missing.entries.texts[0].contains("key-6-"), "\(missing)")
         try self.base.put(Array(key.bytes(dot)), CheckedBase.row(6).dropLast(), in: "tombstones")
         #expect(try self.base.report().entries.count == 2)
+    }
+
+    @Test func `what expires and the list of deadlines does not have is found, by its deadline and by its write, and a row of it that names nothing`()
+        throws
+    {
+        try self.base.fill(14)
+        let expiration = Expiration(milliseconds: 1_000, dot: Dot(replica: TestRecord.replica, sequence: 9))
+        let key = ExpirationKey()
+        let dotKey = DotKey()
+        let (row, dotRow) = (Array(key.bytes(expiration)), Array(dotKey.bytes(expiration.dot)))
+        try self.base.remove(row, from: LMDBBase.deadlinesName)
+        let unlisted = try self.base.report()
+        #expect(unlisted.entries.count == 2 && unlisted.entries.texts[0].contains("key-9-"), "\(unlisted)")
+        try self.base.put(row, CheckedBase.row(9).dropLast(), in: LMDBBase.deadlinesName)
+        #expect(try self.base.report().entries.count == 2)
+        try self.base.put(row, CheckedBase.row(9), in: LMDBBase.deadlinesName)
+        #expect(try self.base.report().isIntact)
+        try self.base.remove(dotRow, from: LMDBBase.expirationsName)
+        #expect(try self.base.report().entries.count == 2)
+        try self.base.put(dotRow, [0, 0, 0, 0, 0, 0, 0, 1], in: LMDBBase.expirationsName)
+        #expect(try self.base.report().entries.count == 3)
     }
 
     @Test func `so many findings are told in words, and all are counted`() throws {

@@ -25,7 +25,7 @@ import Versioning
         }
         #expect(met.applied > 500 && met.superseded > 200 && met.known > 200 && met.refused > 50 && met.restarts > 50 && met.drains > 100, "\(met)")
         #expect(met.restartsInDrain > 20, "\(met)")
-        #expect(met.dropped > 50 && met.raises > 150 && met.revived > 8 && met.removed > 5, "\(met)")
+        #expect(met.dropped > 50 && met.expired > 15 && met.raises > 150 && met.revived > 8 && met.removed > 5, "\(met)")
         #expect(met.answered > 100 && met.notHeld > 300 && met.sweeps > 30 && met.replicaChanges > 100, "\(met)")
     }
 }
@@ -45,8 +45,9 @@ struct MergeHistory {
         var notHeld = 0
         var sweeps = 0
         var replicaChanges = 0
-        /// Tombstones that were dropped, and times that floors rose.
+        /// Tombstones that were dropped, entries that had expired, and times that floors rose.
         var dropped = 0
+        var expired = 0
         var raises = 0
         /// Versions that had been seen and were not there: taken again from a session, and refused.
         var revived = 0
@@ -65,6 +66,7 @@ struct MergeHistory {
             self.sweeps += other.sweeps
             self.replicaChanges += other.replicaChanges
             self.dropped += other.dropped
+            self.expired += other.expired
             self.raises += other.raises
             self.revived += other.revived
             self.removed += other.removed
@@ -79,15 +81,20 @@ struct MergeHistory {
         /// Nil until the store has taken another id than its first.
         var replica: ReplicaID?
 
-        /// - Returns: how many tombstones went.
-        mutating func drop(_ floors: Floors) -> Int {
-            let before = self.entries.count
-            self.entries = self.entries.filter { !Self.isDropped($0.value, floors) }
-            return before - self.entries.count
+        /// - Returns: how many tombstones went, and entries that had expired.
+        mutating func drop(_ drops: Drops) -> (tombstones: Int, expired: Int) {
+            let gone = self.entries.filter { Self.isDropped($0.value, drops) }
+            for key in gone.keys { self.entries[key] = nil }
+            let tombstones = gone.values.count { $0.withRecord { $0!.isTombstone } }
+            return (tombstones, gone.count - tombstones)
         }
 
-        static func isDropped(_ frame: [UInt8], _ floors: Floors) -> Bool {
-            frame.withRecord { $0!.isTombstone && $0!.dot.sequence <= floors.floor(of: $0!.dot.replica) }
+        static func isDropped(_ frame: [UInt8], _ drops: Drops) -> Bool {
+            frame.withRecord { record in
+                let (dot, deadline) = (record!.dot, record!.expiryMilliseconds)
+                guard dot.sequence <= drops.floors.floor(of: dot.replica) else { return false }
+                return record!.isTombstone || (deadline > 0 && Expiration(milliseconds: deadline, dot: dot) <= drops.expired)
+            }
         }
     }
 
@@ -138,11 +145,14 @@ struct MergeHistory {
         let isTombstone = self.random.next() % 4 == 0
         // Times before, among and behind those of our own writes.
         let stamp = Stamp(time: UInt64.random(in: 900...1_300, using: &self.random) << 16, replica: dot.replica)
-        let header = VersionHeader(dot: dot, stamp: stamp, isTombstone: isTombstone)
+        let header = VersionHeader(dot: dot, stamp: stamp, isTombstone: isTombstone, expiryMilliseconds: isTombstone ? 0 : self.deadline())
         let key = self.key()
         let payload = isTombstone ? [] : (0..<self.random.next() % 30).map { UInt8(truncatingIfNeeded: $0) }
         return TestRecord.frame(header, key: key, token: key.withUnsafeBytes { self.store.token(of: $0) }, payload: payload)
     }
+
+    /// Few moments, so that several entries share one; 0 for most.
+    private mutating func deadline() -> UInt64 { self.random.next() % 3 == 0 ? 1_000 + self.random.next() % 40 * 10 : 0 }
 
     private mutating func key() -> [UInt8] { [UInt8(ascii: "k"), UInt8.random(in: 0..<12, using: &self.random)] }
 
@@ -152,7 +162,8 @@ struct MergeHistory {
         switch self.random.next() % 100 {
         case 0..<18: try self.put()
         case 18..<28: try self.sweepSome()
-        case 28..<55: try self.merge()
+        case 28..<31: try self.collectSome()
+        case 31..<55: try self.merge()
         case 55..<60: self.join()
         case 60..<62: self.setControl()
         case 62..<63: self.changeReplica()
@@ -175,7 +186,8 @@ struct MergeHistory {
         let dot = Dot(replica: replica, sequence: self.store.seen.watermark(of: replica) + 1)
         let isTombstone = self.random.next() % 4 == 0
         let header = VersionHeader(
-            dot: dot, stamp: self.clock.issue(at: WallTime(milliseconds: 1_000 + self.random.next() % 200)), isTombstone: isTombstone)
+            dot: dot, stamp: self.clock.issue(at: WallTime(milliseconds: 1_000 + self.random.next() % 200)), isTombstone: isTombstone,
+            expiryMilliseconds: isTombstone ? 0 : self.deadline())
         let payload: [UInt8] = isTombstone ? [] : [1, 2, 3]
         let frame = key.withUnsafeBytes { key in
             let token = self.store.token(of: key)
@@ -210,7 +222,7 @@ struct MergeHistory {
             self.met.applied += 1
             self.met.revived += isAbsent ? 1 : 0
             #expect(!isKnown && !isRemoved && wins)
-            self.model.entries[key] = Model.isDropped(frame, self.store.floors) ? nil : frame
+            self.model.entries[key] = Model.isDropped(frame, self.store.drops) ? nil : frame
             if source == .push { _ = self.model.seen.insert(dot) }
         case .superseded:
             self.met.superseded += 1
@@ -242,16 +254,30 @@ struct MergeHistory {
         let stampTime: UInt64 = isAdoption ? .max : UInt64.random(in: 900...1_400, using: &self.random) << 16
         let before = self.store.clearance.floors
         let progress = try self.store.sweep(
-            Store.SweepLimit(floors: floors, stampTime: stampTime, isAdoption: isAdoption), budget: Int.random(in: 1...4, using: &self.random))
+            Store.SweepLimit(floors: floors, stampTime: stampTime, expired: self.expired(), isAdoption: isAdoption),
+            budget: Int.random(in: 1...4, using: &self.random))
         guard case .dropped = progress else { return #expect(self.store.clearance.floors == before) }
         self.met.raises += 1
     }
 
+    /// Drops some entries that have expired by a clock that reads anything.
+    private mutating func collectSome() throws {
+        if Bool.random(using: &self.random) {
+            try self.commit()
+            while self.drain != nil { try self.stepDrain() }
+        }
+        _ = try self.store.collect(through: self.expired(), budget: Int.random(in: 1...4, using: &self.random))
+    }
+
+    private mutating func expired() -> UInt64 { 1_000 + self.random.next() % 450 }
+
     /// What is durable counts.
     private mutating func drop() throws {
         try self.store.tendSweep()
-        self.met.dropped += self.model.drop(self.store.floors)
-        _ = self.committed.drop(self.store.floors)
+        let dropped = self.model.drop(self.store.drops)
+        self.met.dropped += dropped.tombstones
+        self.met.expired += dropped.expired
+        _ = self.committed.drop(self.store.drops)
     }
 
     private mutating func setControl() {
@@ -379,7 +405,7 @@ struct MergeHistory {
     /// With the last drain LMDB has let go of all that was dropped, and its index of tombstones names what is there.
     private func checkDropped() throws {
         guard self.store.undrainedDrops == 0 else { return }
-        var tombstones: Set<Dot> = []
+        var (tombstones, expirations): (Set<Dot>, Set<Dot>) = ([], [])
         let reader = try self.base.makeReader()
         try reader.open()
         var next = try reader.seek(Token(rawValue: 0))
@@ -388,12 +414,17 @@ struct MergeHistory {
             if record.isTombstone {
                 #expect(record.dot.sequence > self.store.floors.floor(of: record.dot.replica), "\(record.dot) was dropped")
                 tombstones.insert(record.dot)
+            } else if let expiration = record.expiration {
+                #expect(!self.store.drops.contain(record), "\(record.dot) was dropped")
+                expirations.insert(expiration.dot)
             }
             next = try reader.advance()
         }
         for replica in self.store.seen.replicas {
             let indexed = try reader.tombstones(of: replica, 1...UInt64.max, limit: .max).map(\.dot)
             #expect(Set(indexed) == tombstones.filter { $0.replica == replica }, "the index of \(replica)")
+            let expiring = try reader.expirations(of: replica, 1...UInt64.max, limit: .max).map(\.dot)
+            #expect(Set(expiring) == expirations.filter { $0.replica == replica }, "the index of \(replica)'s deadlines")
         }
     }
 

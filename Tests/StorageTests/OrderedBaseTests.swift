@@ -31,6 +31,14 @@ import Versioning
         /// Ascending by dot.
         var tombstones: [Entry] { self.entries.filter(\.header.isTombstone).sorted { $0.header.dot < $1.header.dot } }
 
+        /// In the order in which they expire.
+        var expiring: [ExpiringPlace] {
+            self.entries.filter { $0.header.expiryMilliseconds > 0 }.map { entry in
+                let place = IndexedPlace(dot: entry.header.dot, token: entry.token, key: entry.key)
+                return ExpiringPlace(milliseconds: entry.header.expiryMilliseconds, place: place)
+            }.sorted { $0.expiration < $1.expiration }
+        }
+
         mutating func put(_ entry: Entry) {
             self.entries.removeAll { $0.key == entry.key }
             self.entries.append(entry)
@@ -77,7 +85,8 @@ import Versioning
         let key = [UInt8](repeating: UInt8.random(in: 0..<40, using: &generator), count: Int.random(in: 0...500, using: &generator))
         let token = Token(rawValue: TestRecord.token(of: key).rawValue & 3 << 62)
         let isTombstone = Int.random(in: 0..<3, using: &generator) == 0
-        let header = TestRecord.header(sequence: generator.next(), time: UInt64(round), isTombstone: isTombstone)
+        let expiry = !isTombstone && Bool.random(using: &generator) ? UInt64.random(in: 1...20, using: &generator) : 0
+        let header = TestRecord.header(sequence: generator.next(), time: UInt64(round), isTombstone: isTombstone, expiry: expiry)
         let payload = isTombstone ? [] : [UInt8](repeating: 7, count: Int.random(in: 0...6_000, using: &generator))
         return Model.Entry(token: token, key: key, header: header, payload: payload)
     }
@@ -113,9 +122,28 @@ import Versioning
         for range in [1...UInt64.max, min(one, other)...max(one, other)] {
             let places = try reader.tombstones(of: TestRecord.header().dot.replica, range, limit: limit)
             let expected = model.tombstones.filter { range.contains($0.header.dot.sequence) }.prefix(limit)
-            #expect(places == expected.map { TombstonePlace(dot: $0.header.dot, token: $0.token, key: $0.key) })
+            #expect(places == expected.map { IndexedPlace(dot: $0.header.dot, token: $0.token, key: $0.key) })
         }
         #expect(try reader.tombstones(of: ReplicaID(high: .max, low: .max), 1...UInt64.max, limit: 1).isEmpty)
+        try self.compare(deadlines: reader, model, using: &generator)
+    }
+
+    private func compare(deadlines index: any DeadlineIndex, _ model: Model, using generator: inout SplitMix64) throws {
+        let expiring = model.expiring
+        var ends: [Expiration] = [.none, .last(at: generator.next() % 22), .last(at: .max)]
+        if let some = expiring.randomElement(using: &generator) { ends.append(some.expiration) }
+        let (one, other, limit) = (ends.randomElement(using: &generator)!, ends.randomElement(using: &generator)!, Int(generator.next() % 20))
+        let found = try index.expiring(behind: min(one, other), through: max(one, other), limit: limit)
+        let between = expiring.filter { min(one, other) < $0.expiration && $0.expiration <= max(one, other) }
+        #expect(found == Array(between.prefix(limit)))
+        let (low, high) = (generator.next(), generator.next())
+        let range = min(low, high)...max(low, high)
+        let dots = try index.expirations(of: TestRecord.replica, range, limit: limit)
+        let within = expiring.map(\.expiration).filter { range.contains($0.dot.sequence) }.sorted { $0.dot < $1.dot }
+        #expect(dots == Array(within.prefix(limit)))
+        #expect(try index.expirations(of: TestRecord.otherReplica, 1...UInt64.max, limit: 1).isEmpty)
+        for place in expiring.prefix(3) { #expect(try index.place(of: place.expiration) == place.place) }
+        #expect(try index.place(of: Expiration(milliseconds: 21, dot: Dot(replica: TestRecord.replica, sequence: 1))) == nil)
     }
 
     @Test(arguments: Fixture.all, seeds(4))
@@ -137,7 +165,7 @@ import Versioning
         #expect(try writer.firstTombstone(of: replica, through: tombstones[0].header.dot.sequence - 1) == nil)
         for tombstone in tombstones.dropLast(2) {
             let place = try #require(try writer.firstTombstone(of: replica, through: tombstone.header.dot.sequence))
-            #expect(place == TombstonePlace(dot: tombstone.header.dot, token: tombstone.token, key: tombstone.key))
+            #expect(place == IndexedPlace(dot: tombstone.header.dot, token: tombstone.token, key: tombstone.key))
             try place.key.withUnsafeBytes { key in
                 _ = try writer.seek(place.token, key: key)
                 try writer.remove(place.token, key: key)
@@ -147,6 +175,7 @@ import Versioning
         try writer.commit(nil)
         reader.reset()
         try reader.open()
+        try self.compare(deadlines: reader, model, using: &generator)
         let left = try reader.tombstones(of: replica, 1...UInt64.max, limit: .max).map(\.dot)
         #expect(left == tombstones.suffix(2).map(\.header.dot))
         #expect(try base.statistics().entries == UInt64(model.entries.count))
@@ -156,7 +185,9 @@ import Versioning
         reader.reset()
         try reader.open()
         #expect(try reader.seek(Token(rawValue: 0)) == nil && reader.tombstones(of: replica, 1...UInt64.max, limit: 1).isEmpty)
-        #expect(try base.statistics().entries == 0 && base.statistics().tombstones == 0)
+        #expect(try base.statistics().entries == 0 && base.statistics().tombstones == 0 && base.statistics().expiring == 0)
+        #expect(try reader.expiring(behind: .none, through: .last(at: .max), limit: 1).isEmpty)
+        #expect(try reader.expirations(of: replica, 1...UInt64.max, limit: 1).isEmpty)
     }
 
     private static func copy(_ entry: BaseEntry) -> Model.Entry {

@@ -46,18 +46,18 @@ package struct BaseCheck {
     private func walkRows(
         _ reading: BaseReading, _ databases: BaseReading.Databases, _ counts: inout BaseCounts, limit: UInt64
     ) throws(StoreError) {
-        var (key, floors): (DigestKey?, Floors) = (nil, Floors())
+        var (key, drops): (DigestKey?, Drops) = (nil, Drops())
         do throws(StoreError) {
             if let checkpoint = try reading.checkpoint(in: databases) {
                 let marks = checkpoint.control[.damage].flatMap { DamageMarks(controlValue: $0)?.ranges.count } ?? 0
                 counts.identity = CheckpointFacts(
                     cluster: checkpoint.identity.cluster, replica: checkpoint.identity.replica, position: checkpoint.position, openMarks: marks)
-                (key, floors) = (checkpoint.identity.digestKey, checkpoint.floors)
+                (key, drops) = (checkpoint.identity.digestKey, checkpoint.drops)
             }
         } catch {
             self.report(.damagedFile(error.description))
         }
-        var rows = RowCheck(key: key, floors: floors, wall: self.wall, limit: limit, counts: counts, report: self.report)
+        var rows = RowCheck(key: key, drops: drops, wall: self.wall, limit: limit, counts: counts, report: self.report)
         try rows.run(reading, databases)
         counts = rows.counts
     }
@@ -69,7 +69,8 @@ final class BaseReading {
         let entries: MDB_dbi
         let tombstones: MDB_dbi
         let meta: MDB_dbi
-        /// Nil in stores of older programs.
+        /// Nil in stores of older programs, both.
+        let index: DeadlineRows?
         let exports: MDB_dbi?
     }
 
@@ -94,7 +95,12 @@ final class BaseReading {
         guard statistics.ms_entries > 0 else { return nil }
         return Databases(
             entries: try self.open(LMDBBase.entriesName), tombstones: try self.open("tombstones"), meta: try self.open("meta"),
-            exports: try? self.open("exports"))
+            index: self.openIndex(), exports: try? self.open("exports"))
+    }
+
+    private func openIndex() -> DeadlineRows? {
+        guard let deadlines = try? self.open(LMDBBase.deadlinesName), let expirations = try? self.open(LMDBBase.expirationsName) else { return nil }
+        return DeadlineRows(deadlines: deadlines, expirations: expirations)
     }
 
     private func open(_ name: String) throws(StoreError) -> MDB_dbi {

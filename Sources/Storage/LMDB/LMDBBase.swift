@@ -7,20 +7,25 @@ import Versioning
 ///
 ///     entries     token 8 B big endian ‖ key        → header ‖ payload (RecordLayout)
 ///     tombstones  replica id 16 B ‖ sequence 8 B, big endian → token ‖ key
+///     deadlines   deadline 8 B ‖ replica id 16 B ‖ sequence 8 B, big endian → token ‖ key, of entries that expire
+///     expirations replica id 16 B ‖ sequence 8 B, big endian → deadline 8 B, of the same
 ///     exports     cluster id 16 B ‖ replica id 16 B ‖ sequence 8 B, big endian → state ‖ key length ‖ key ‖ header ‖ payload (Export)
 ///     meta        "checkpoint"                       → Checkpoint
 ///                 "control-" ‖ name of a control key → its value
 ///                 "checksum-" ‖ the same name → XXH3-64 of the value, which stores of older programs do not have
 package final class LMDBBase: Base {
     private let environment: Environment
-    fileprivate let entries: MDB_dbi
-    fileprivate let tombstones: MDB_dbi
-    fileprivate let exports: MDB_dbi
-    fileprivate let meta: MDB_dbi
+    let entries: MDB_dbi
+    let tombstones: MDB_dbi
+    let index: DeadlineRows
+    let exports: MDB_dbi
+    let meta: MDB_dbi
 
     static let checkpointKey = Array("checkpoint".utf8)
 
     static let entriesName = "entries"
+    static let deadlinesName = "deadlines"
+    static let expirationsName = "expirations"
     private static let fileName = "data.mdb"
     private static let foundingName = "data.new"
 
@@ -35,8 +40,24 @@ package final class LMDBBase: Base {
         let tombstones = try transaction.database("tombstones", flags: flags)
         let meta = try transaction.database("meta", flags: flags)
         let exports = try transaction.database("exports", flags: MDB_CREATE)  // Stores of older programs have none.
+        let isIndexed = try transaction.has(Self.deadlinesName)
+        let index = DeadlineRows(
+            deadlines: try transaction.database(Self.deadlinesName, flags: MDB_CREATE),
+            expirations: try transaction.database(Self.expirationsName, flags: MDB_CREATE))
+        if !isIndexed { try Self.index(entries, in: index, transaction) }
         try transaction.commit()
         (self.environment, self.entries, self.tombstones, self.meta, self.exports) = (environment, entries, tombstones, meta, exports)
+        self.index = index
+    }
+
+    /// Makes the index of deadlines of a store that an older program wrote.
+    private static func index(_ entries: MDB_dbi, in index: DeadlineRows, _ transaction: borrowing WriteTransaction) throws(StoreError) {
+        let cursor = try transaction.reader(on: entries)
+        var item = try cursor.read(MDB_FIRST, nil)
+        while let (key, value) = item {
+            if let expiration = BaseEntry(key, value).record?.expiration { try index.add(expiration, entryKey: key, to: transaction) }
+            item = try cursor.read(MDB_NEXT, nil)
+        }
     }
 
     /// Makes the file under another name where there is none, and gives it its own once it is durable: LMDB's first pages can tear, and
@@ -115,7 +136,7 @@ package final class LMDBBase: Base {
     }
 
     /// What a control value takes in `meta`: a roster or a mark that has rotted would be believed otherwise, and told to all members.
-    fileprivate static func items(of key: ControlKey, _ value: [UInt8]) -> [(name: [UInt8], value: [UInt8])] {
+    static func items(of key: ControlKey, _ value: [UInt8]) -> [(name: [UInt8], value: [UInt8])] {
         [(self.name(of: key), value), (self.checksumName(of: key), value.withUnsafeBytes { self.controlChecksum(of: $0, key) })]
     }
 
@@ -125,6 +146,7 @@ package final class LMDBBase: Base {
         return BaseStatistics(
             entries: UInt64(try self.statistics(transaction, self.entries).ms_entries),
             tombstones: UInt64(try self.statistics(transaction, self.tombstones).ms_entries),
+            expiring: UInt64(try self.statistics(transaction, self.index.deadlines).ms_entries),
             exports: UInt64(try self.statistics(transaction, self.exports).ms_entries), usedBytes: try self.environment.usedBytes(),
             readers: try self.environment.readerCount())
     }
@@ -145,7 +167,7 @@ extension Environment {
 }
 
 /// Room for LMDB's longest key: token ‖ key.
-private struct EntryKey: ~Copyable {
+struct EntryKey: ~Copyable {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 8 + RecordLayout.maximumKeyByteCount, alignment: 8)
 
     deinit { self.buffer.deallocate() }
@@ -210,17 +232,29 @@ private final class LMDBReader: BaseReader {
         try self.transaction.read(MDB_NEXT, nil).map { BaseEntry($0.key, $0.value) }
     }
 
-    func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [TombstonePlace] {
-        var places: [TombstonePlace] = []
+    func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [IndexedPlace] {
+        var places: [IndexedPlace] = []
         let cursor = try self.transaction.cursor(on: self.base.tombstones)
         var item = try cursor.read(MDB_SET_RANGE, self.dotKey.bytes(Dot(replica: replica, sequence: sequences.lowerBound)))
-        while let (key, value) = item, places.count < limit, let place = TombstonePlace(key, value), place.dot.replica == replica,
+        while let (key, value) = item, places.count < limit, let place = IndexedPlace(key, value), place.dot.replica == replica,
             place.dot.sequence <= sequences.upperBound
         {
             places.append(place)
             item = try cursor.read(MDB_NEXT, nil)
         }
         return places
+    }
+
+    func expiring(behind start: Expiration, through end: Expiration, limit: Int) throws(StoreError) -> [ExpiringPlace] {
+        try self.base.index.expiring(behind: start, through: end, limit: limit, self.transaction.cursor(on: self.base.index.deadlines))
+    }
+
+    func expirations(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [Expiration] {
+        try self.base.index.expirations(of: replica, sequences, limit: limit, self.transaction.cursor(on: self.base.index.expirations))
+    }
+
+    func place(of expiration: Expiration) throws(StoreError) -> IndexedPlace? {
+        try self.base.index.place(of: expiration, self.transaction.cursor(on: self.base.index.deadlines))
     }
 
     func exports(behind place: ExportPlace?, limit: Int) throws(StoreError) -> [Export] {
@@ -236,144 +270,6 @@ private final class LMDBReader: BaseReader {
             item = try cursor.read(MDB_NEXT, nil)
         }
         return exports
-    }
-}
-
-private final class LMDBWriter: BaseWriter {
-    private let base: LMDBBase
-    private let environment: Environment
-    private var transaction: WriteTransaction?
-    private var cursor: WriteCursor?
-    private(set) var entryPages = 0
-    private let key = EntryKey()
-    private let dotKey = DotKey()
-    /// What the last `seek` found: whether the cursor stands on the key, and the dot of the tombstone there.
-    private var isOnKey = false
-    private var tombstone: Dot?
-
-    init(base: LMDBBase, environment: Environment) {
-        (self.base, self.environment) = (base, environment)
-    }
-
-    func begin() throws(StoreError) {
-        precondition(self.transaction == nil, "a transaction is open")
-        let transaction = try WriteTransaction(self.environment)
-        self.entryPages = try transaction.leafPages(of: self.base.entries)
-        self.cursor = try transaction.cursor(on: self.base.entries)
-        self.transaction = consume transaction
-    }
-
-    func seek(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) -> BaseEntry? {
-        let entryKey = self.key.bytes(token, key)
-        let entry = try self.cursor!.seek(entryKey).map { BaseEntry(entryKey, $0) }
-        (self.isOnKey, self.tombstone) = (entry != nil, nil)
-        if let record = entry?.record, record.isTombstone { self.tombstone = record.dot }
-        return entry
-    }
-
-    func put(_ record: RecordView, token: Token) throws(StoreError) {
-        let entryKey = self.key.bytes(token, record.key)
-        try self.cursor!.put(entryKey, record.value, isOnKey: self.isOnKey)
-        if let tombstone { try self.transaction!.remove(self.dotKey.bytes(tombstone), from: self.base.tombstones) }
-        if record.isTombstone { try self.transaction!.put(self.dotKey.bytes(record.dot), entryKey, in: self.base.tombstones) }
-    }
-
-    func firstTombstone(of replica: ReplicaID, through sequence: UInt64) throws(StoreError) -> TombstonePlace? {
-        let cursor = try self.transaction!.cursor(on: self.base.tombstones)
-        guard let (key, value) = try cursor.seek(from: self.dotKey.bytes(Dot(replica: replica, sequence: 0))),
-            let place = TombstonePlace(key, value), place.dot.replica == replica, place.dot.sequence <= sequence
-        else { return nil }
-        return place
-    }
-
-    func forgetTombstone(_ dot: Dot) throws(StoreError) { try self.transaction!.remove(self.dotKey.bytes(dot), from: self.base.tombstones) }
-
-    func keep(_ export: Export) throws(StoreError) {
-        let (key, value) = (export.rowKey, export.rowValue)
-        try key.span.bytes.withUnsafeBytes { key throws(StoreError) in
-            try value.span.bytes.withUnsafeBytes { value throws(StoreError) in try self.transaction!.put(key, value, in: self.base.exports) }
-        }
-    }
-
-    func removeExport(at place: ExportPlace) throws(StoreError) {
-        try place.rowKey.span.bytes.withUnsafeBytes { key throws(StoreError) in try self.transaction!.remove(key, from: self.base.exports) }
-    }
-
-    func removeAll() throws(StoreError) {
-        for database in [self.base.entries, self.base.tombstones] { try self.transaction!.empty(database) }
-    }
-
-    func remove(_ token: Token, key: UnsafeRawBufferPointer) throws(StoreError) {
-        precondition(self.isOnKey, "nothing to remove at \(token)")
-        try self.cursor!.remove()
-        self.isOnKey = false
-        if let tombstone { try self.transaction!.remove(self.dotKey.bytes(tombstone), from: self.base.tombstones) }
-    }
-
-    func append(_ record: RecordView, token: Token) throws(StoreError) -> Bool {
-        let entryKey = self.key.bytes(token, record.key)
-        guard try self.cursor!.append(entryKey, record.value) else { return false }
-        if record.isTombstone { try self.transaction!.put(self.dotKey.bytes(record.dot), entryKey, in: self.base.tombstones) }
-        return true
-    }
-
-    func commit(_ control: [ControlKey: [UInt8]]) throws(StoreError) {
-        for key in ControlKey.allCases {
-            guard let bytes = control[key] else { continue }
-            for item in LMDBBase.items(of: key, bytes) { try self.putMeta(item.name, item.value) }
-        }
-        try self.commit(nil as Checkpoint?)
-    }
-
-    private func putMeta(_ name: [UInt8], _ value: [UInt8]) throws(StoreError) {
-        try name.span.bytes.withUnsafeBytes { name throws(StoreError) in
-            try value.span.bytes.withUnsafeBytes { value throws(StoreError) in try self.transaction!.put(name, value, in: self.base.meta) }
-        }
-    }
-
-    func commit(_ checkpoint: Checkpoint?) throws(StoreError) {
-        self.cursor = nil  // LMDB asks for cursors to go before their transaction.
-        precondition(self.transaction != nil, "commit without a transaction")
-        if let checkpoint {
-            try self.putMeta(LMDBBase.checkpointKey, checkpoint.encode())
-            for key in ControlKey.allCases {
-                for item in LMDBBase.items(of: key, checkpoint.control[key] ?? []) { try self.putMeta(item.name, item.value) }
-            }
-        }
-        try self.transaction.take()!.commit()
-    }
-
-    func abort() {
-        self.cursor = nil
-        self.transaction = nil
-    }
-}
-
-/// Room for a dot as a key of the `tombstones` database.
-struct DotKey: ~Copyable {
-    static let byteCount = ReplicaID.byteCount + 8
-
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.byteCount, alignment: 8)
-
-    deinit { self.buffer.deallocate() }
-
-    /// The bytes are valid until the next call.
-    func bytes(_ dot: Dot) -> UnsafeRawBufferPointer {
-        let start = self.buffer.baseAddress!
-        start.store(dot.replica, at: 0)
-        start.storeBytes(of: dot.sequence.bigEndian, toByteOffset: ReplicaID.byteCount, as: UInt64.self)
-        return UnsafeRawBufferPointer(self.buffer)
-    }
-}
-
-extension TombstonePlace {
-    /// Reads a key and a value of the `tombstones` database; nil where they are none.
-    init?(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-        guard key.count == ReplicaID.byteCount + 8, value.count >= 8 else { return nil }
-        let sequence = UInt64(bigEndian: key.loadUnaligned(fromByteOffset: ReplicaID.byteCount, as: UInt64.self))
-        self.init(
-            dot: Dot(replica: key.baseAddress!.replicaID(at: 0), sequence: sequence),
-            token: Token(rawValue: UInt64(bigEndian: value.loadUnaligned(as: UInt64.self))), key: Array(value[8...]))
     }
 }
 

@@ -17,22 +17,24 @@ struct RowCheck: ~Copyable {
     /// Nil where the checkpoint that has it is lost: no token can be told to be right.
     private let key: DigestKey?
     /// What these cover has been dropped, and counts for nothing.
-    private let floors: Floors
+    private let drops: Drops
     private let wall: WallTime
     private let limit: UInt64
     private(set) var counts: BaseCounts
     private let report: (BaseCheckEvent) -> Void
     private let dotKey = DotKey()
+    private let expirationKey = ExpirationKey()
     private var rows: UInt64 = 0
     private var bytes = 0
 
-    init(key: DigestKey?, floors: Floors, wall: WallTime, limit: UInt64, counts: BaseCounts, report: @escaping (BaseCheckEvent) -> Void) {
-        (self.key, self.floors, self.wall, self.limit, self.counts, self.report) = (key, floors, wall, limit, counts, report)
+    init(key: DigestKey?, drops: Drops, wall: WallTime, limit: UInt64, counts: BaseCounts, report: @escaping (BaseCheckEvent) -> Void) {
+        (self.key, self.drops, self.wall, self.limit, self.counts, self.report) = (key, drops, wall, limit, counts, report)
     }
 
     mutating func run(_ reading: BaseReading, _ databases: BaseReading.Databases) throws(StoreError) {
         try self.forEachRow(of: "entries", in: reading, databases.entries) { check, key, value throws(StoreError) in
-            try check.take(key, value) { dot throws(StoreError) in try reading.get(dot, from: databases.tombstones) }
+            guard let record = check.take(key, value) else { return }
+            try check.look(for: record, key, in: reading, databases)
         }
         try self.forEachRow(of: "tombstones", in: reading, databases.tombstones) { check, key, value in
             let entry = BaseEntry(value, UnsafeRawBufferPointer(start: nil, count: 0))
@@ -41,6 +43,7 @@ struct RowCheck: ~Copyable {
                 check.report(.damagedEntry("the list of tombstones names \(describe(value)), which no entry is called"))
             }
         }
+        try self.checkDeadlines(reading, databases)
         guard let exports = databases.exports else { return }
         try self.forEachRow(of: "exports", in: reading, exports) { check, key, value throws(StoreError) in
             guard let digestKey = check.key else { return }
@@ -81,32 +84,79 @@ struct RowCheck: ~Copyable {
         self.report(.advanced)
     }
 
-    private mutating func take(
-        _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer,
-        listed: (UnsafeRawBufferPointer) throws(StoreError) -> UnsafeRawBufferPointer?
-    ) throws(StoreError) {
+    /// Counts a row of `entries`.
+    ///
+    /// - Returns: what an index has to list; nil where that is nothing.
+    private mutating func take(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> RecordView? {
         guard key.count >= 8, key.count <= 8 + RecordLayout.maximumKeyByteCount else {
-            return self.report(.damagedFile("entries: a row is called \(describe(key))"))
+            self.report(.damagedFile("entries: a row is called \(describe(key))"))
+            return nil
         }
         let entry = BaseEntry(key, value)
         let isOfKey = self.key.map { $0.token(of: entry.key) == entry.token } ?? true
         guard entry.isIntact, let record = entry.record else {
-            guard isOfKey else { return self.report(.damagedFile("entries: \(describe(key)) has a token that is not its key's")) }
-            return self.report(.damagedEntry("\(describe(key)) does not have its checksum"))
+            self.report(
+                isOfKey
+                    ? .damagedEntry("\(describe(key)) does not have its checksum")
+                    : .damagedFile("entries: \(describe(key)) has a token that is not its key's"))
+            return nil
         }
-        guard isOfKey else { return self.report(.damagedEntry("\(describe(key)) has a key that is not its token's")) }
-        if self.floors.haveDropped(record) { return }
+        guard isOfKey else {
+            self.report(.damagedEntry("\(describe(key)) has a key that is not its token's"))
+            return nil
+        }
+        if self.drops.contain(record) { return nil }
         self.counts.entries += 1
         if let digestKey = self.key { self.counts.sum &+= record.fingerprint(under: digestKey) }
         if record.isExpiring {
             self.counts.expiring += 1
             if record.isExpired(at: self.wall) { self.counts.expired += 1 }
         }
-        guard record.isTombstone else { return }
-        self.counts.tombstones += 1
-        guard let place = try listed(self.dotKey.bytes(record.dot)), place.elementsEqual(key) else {
-            return self.report(.damagedEntry("\(describe(key)) is a delete that the list of tombstones does not have"))
+        if record.isTombstone { self.counts.tombstones += 1 }
+        return record.mayBeDropped ? record : nil
+    }
+
+    /// Looks an entry up in the index that has to list it.
+    private func look(
+        for record: RecordView, _ key: UnsafeRawBufferPointer, in reading: BaseReading, _ databases: BaseReading.Databases
+    ) throws(StoreError) {
+        if record.isTombstone {
+            let place = try reading.get(self.dotKey.bytes(record.dot), from: databases.tombstones)
+            guard place?.elementsEqual(key) ?? false else {
+                return self.report(.damagedEntry("\(describe(key)) is a delete that the list of tombstones does not have"))
+            }
+        } else if let expiration = record.expiration, let index = databases.index {
+            let place = try reading.get(self.expirationKey.bytes(expiration), from: index.deadlines)
+            let deadline = try reading.get(self.dotKey.bytes(expiration.dot), from: index.expirations)
+            guard let place, place.elementsEqual(key), let deadline, deadline.elementsEqual(ExpirationKey.deadline(expiration)) else {
+                return self.report(.damagedEntry("\(describe(key)) expires, and the list of deadlines does not have it"))
+            }
         }
+    }
+
+    /// Every row of either part of the index of deadlines has its counterpart in the other.
+    private mutating func checkDeadlines(_ reading: BaseReading, _ databases: BaseReading.Databases) throws(StoreError) {
+        guard let index = databases.index else { return }
+        try self.forEachRow(of: LMDBBase.deadlinesName, in: reading, index.deadlines) { check, key, value throws(StoreError) in
+            guard let place = ExpiringPlace(key, value), check.isOfKey(place.place) else {
+                return check.report(.damagedEntry("the list of deadlines names \(describe(value)), which no entry is called"))
+            }
+            let deadline = try reading.get(check.dotKey.bytes(place.expiration.dot), from: index.expirations)
+            if !(deadline?.elementsEqual(ExpirationKey.deadline(place.expiration)) ?? false) {
+                check.report(.damagedEntry("the list of deadlines names \(describe(value)), and by its write another or none"))
+            }
+        }
+        try self.forEachRow(of: LMDBBase.expirationsName, in: reading, index.expirations) { check, key, value throws(StoreError) in
+            let expiration = Expiration(key, value)
+            let place = try expiration.map { expiration throws(StoreError) in
+                try reading.get(check.expirationKey.bytes(expiration), from: index.deadlines)
+            }
+            if place ?? nil == nil { check.report(.damagedEntry("the list of deadlines by writes names one that has none")) }
+        }
+    }
+
+    private func isOfKey(_ place: IndexedPlace) -> Bool {
+        self.key.map { key in place.key.withUnsafeBytes { key.token(of: $0) == place.token } } ?? true
     }
 }
 

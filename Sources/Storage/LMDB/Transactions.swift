@@ -43,6 +43,15 @@ struct WriteTransaction: ~Copyable {
         return database
     }
 
+    /// Whether there is a database of this name.
+    func has(_ name: String) throws(StoreError) -> Bool {
+        var database: MDB_dbi = 0
+        let code = mdb_dbi_open(self.handle, name, 0, &database)
+        if code == MDB_NOTFOUND { return false }
+        try self.environment.check(code, "open database \(name)")
+        return true
+    }
+
     func get(_ key: UnsafeRawBufferPointer, from database: MDB_dbi) throws(StoreError) -> UnsafeRawBufferPointer? {
         var (key, value) = (MDB_val(key), MDB_val())
         let code = mdb_get(self.handle, database, &key, &value)
@@ -67,6 +76,9 @@ struct WriteTransaction: ~Copyable {
     func empty(_ database: MDB_dbi) throws(StoreError) { try self.environment.check(mdb_drop(self.handle, database, 0), "empty") }
 
     func cursor(on database: MDB_dbi) throws(StoreError) -> WriteCursor { WriteCursor(try Cursor(self.handle, database, self.environment)) }
+
+    /// A place in a database that is read. It must go before the transaction ends.
+    func reader(on database: MDB_dbi) throws(StoreError) -> Cursor { try Cursor(self.handle, database, self.environment) }
 
     func entryCount(of database: MDB_dbi) throws(StoreError) -> UInt64 { UInt64(try self.statistics(of: database).ms_entries) }
 
