@@ -28,9 +28,23 @@ extension World {
         self.counts[.fence] += 1
     }
 
-    /// A process ends to start again on what it keeps of its store. What it leaves behind the member that let it has, and from now on only members have it:
-    /// where that member is down for good already, it is gone with its disk.
+    /// A process ends to start again on what it keeps of its store.
     func reopen(_ node: SimulatedNode) throws {
+        guard let store = node.replica?.store, store.control(.returning) != nil else { return }
+        self.counts[.returns] += 1
+        self.willEnd(node)
+        let interrupted = node.pending.map(\.attempt)
+        self.closeAll(of: node, tellsOthers: true)
+        node.kill()
+        node.endPause(at: self.now)
+        for attempt in interrupted { self.retry(attempt) }
+        try self.start(node)
+        self.counts[.exports] += node.exports.count
+    }
+
+    /// A process ends whose next one may give up its store, as it is told to. What it leaves behind the member that let it has, and from then on only members
+    /// have it: where that member is down for good already, it is gone with its disk.
+    func excuseGivenUp(by node: SimulatedNode) {
         guard let store = node.replica?.store, let order = store.control(.returning).flatMap(ReturnOrder.init) else { return }
         self.excuseUnreplicated(of: node) { write in
             // With it goes what it had overwritten.
@@ -38,18 +52,14 @@ extension World {
             let dot = newer?.dot ?? write.dot
             return order.seen.covers(dot) && !self.members.contains { $0 !== node && $0.known?.seen.covers(dot) ?? false }
         }
-        self.counts[.returns] += 1
-        self.countBootstraps(of: node)
-        let interrupted = node.pending.map(\.attempt)
-        self.closeAll(of: node, tellsOthers: true)
-        node.kill()
-        node.endPause(at: self.now)
-        for attempt in interrupted { self.retry(attempt) }
-        try self.start(node)
+    }
+
+    /// A process has started; if it gave up its store for those of others, this is what is left.
+    func noteGivenUp(by node: SimulatedNode) {
+        guard node.replica?.store.control(.formerMembers) != nil else { return }
         let kept = Set(node.committedExports.map(\.dot))
         node.forgetPositions { !kept.contains($0.dot) }
         for export in node.exports where export.isMootWhereNothingIs { self.moot.append(export.version) }
-        self.counts[.exports] += node.exports.count
     }
 
     /// Whether a write, or a greater one of its key, is kept aside for an operator, or waits to be decided on.

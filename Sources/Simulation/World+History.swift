@@ -48,7 +48,7 @@ extension World {
         let wasUnequal = try !world.holdSameData()
         let healing = try world.converge()
         try world.check()
-        for node in world.nodes { world.countBootstraps(of: node) }
+        for node in world.nodes { world.willEnd(node) }
         for mendings in world.nodes.compactMap(\.replica?.mendings) {
             world.counts[.catchUps] += mendings.catchUps
             world.counts[.refusedCatchUps] += mendings.refused

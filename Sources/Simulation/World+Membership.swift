@@ -54,7 +54,7 @@ extension World {
     @discardableResult
     func empty(_ node: SimulatedNode) throws -> Bool {
         guard self.canSpare(node) else { return false }
-        self.countBootstraps(of: node)
+        self.willEnd(node)
         self.closeAll(of: node, tellsOthers: true)
         self.excuseUnreplicated(of: node)
         node.wipe()
@@ -74,7 +74,7 @@ extension World {
         // Of two stores that are put back at once the one has only the other to learn from that it is old, and writes under its dots again.
         guard fault != .restore || !self.members.contains(where: { $0 !== node && $0.wasRestored && $0.replica?.isServing != true }) else { return }
         self.counts[fault] += 1
-        self.countBootstraps(of: node)
+        self.willEnd(node)
         self.closeAll(of: node, tellsOthers: false)
         self.excuseUnreplicated(of: node)
         body(node)

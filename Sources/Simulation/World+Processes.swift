@@ -69,7 +69,7 @@ extension World {
     func crash(_ node: SimulatedNode, _ fault: Fault, down: Duration) throws {
         guard node.replica != nil else { return }
         self.counts[fault] += 1
-        self.countBootstraps(of: node)
+        self.willEnd(node)
         let interrupted = node.pending.map(\.attempt)
         self.closeAll(of: node, tellsOthers: fault == .kill)
         if fault == .kill { node.kill() } else { try self.excuse(node.cutPower(using: &self.disks), of: node) }
@@ -109,6 +109,7 @@ extension World {
         self.floors.join(node.replica!.store.floors)
         node.collectedThrough = node.replica!.store.collectedThrough
         self.collectedThrough = max(self.collectedThrough, node.collectedThrough)
+        self.noteGivenUp(by: node)
         self.counts[.lostEntries] += node.replica!.store.counters.damagedEntries
         self.counts[.tornLogs] += node.tornTails - torn
         for write in node.takeRecovered() { try self.note(write, of: node) }
@@ -201,7 +202,8 @@ extension World {
     }
 
     /// Before a process ends, and at the end of a history.
-    func countBootstraps(of node: SimulatedNode) {
+    func willEnd(_ node: SimulatedNode) {
+        self.excuseGivenUp(by: node)
         self.countStamps(of: node)
         guard let replica = node.replica else { return }
         let (begun, resumed) = replica.bootstraps

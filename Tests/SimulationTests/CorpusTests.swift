@@ -18,6 +18,11 @@ import Testing
             "--seed 488 --nodes 3 --operations 600 --joiners 2 --without slow-disk,drift,clock-step,clock-freeze "
                 + "--steps 0-26,36,74-221,273-308,327-445,447-471,508-521,523-580"
         ),
+        (
+            "acknowledged-kept: one that is killed when it has been told to come back gives up its store with the next start",
+            "--seed 3886 --without kill,offset,drift,restore "
+                + "--steps 0-20,35-55,73-83,98-111,154-179,183-188,199-202,217-223,273-293,308-321,329-335"
+        ),
     ]
 
     @Test(arguments: Self.found.indices) func `what once showed a fault shows none`(index: Int) throws {
