@@ -34,8 +34,8 @@ extension Replica {
         case damage
     }
 
-    /// So many tombstones go in a tick.
-    private static let sweepEntries = 256
+    /// So many tombstones go in a tick: few, and often, as clients wait meanwhile.
+    private static let sweepEntries = 64
 
     /// When `tendSweep` has something to do although nothing happens; nil where never.
     var sweepDeadline: Instant? {
@@ -85,7 +85,7 @@ extension Replica {
     }
 
     /// So long a sweep waits between two steps: for raised floors to become durable, or for a drain.
-    static let stepInterval = Duration.milliseconds(5)
+    static let stepInterval = Duration.milliseconds(2)
 
     /// A short window is looked at often.
     private static func sweepInterval(window: Duration) -> Duration { max(.seconds(1), min(window / 60, Self.longestInterval)) }

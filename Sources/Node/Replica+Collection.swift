@@ -19,7 +19,7 @@ extension Replica {
     }
 
     /// So many entries are looked at in a tick.
-    private static let collectEntries = 256
+    private static let collectEntries = 64
     /// The step of the clock, in milliseconds: what expires within a step is dropped at its end.
     private static let clockStepMilliseconds: UInt64 = 1_000
     /// A clock may be set, so that a deadline comes sooner than was reckoned.
