@@ -23,7 +23,7 @@ final class LoadConnection: ChannelInboundHandler {
     private var lastErrorText: String?
 
     init(options: ServeBenchOptions, seed: UInt64) {
-        self.batch = RequestBatch(keyPrefix: options.keyPrefix, valueBytes: options.valueBytes)
+        self.batch = RequestBatch(keyPrefix: options.keyPrefix, valueBytes: options.valueBytes, timeToLive: options.ttlSeconds)
         self.generator = SplitMix64(seed: seed)
     }
 

@@ -32,16 +32,18 @@ package struct RequestBatch {
     /// Their kinds, in order.
     package private(set) var kinds: [RequestKind] = []
 
-    package init(keyPrefix: String, valueBytes: Int) {
+    /// - Parameter timeToLive: seconds after which what a SET writes expires; nil for never.
+    package init(keyPrefix: String, valueBytes: Int, timeToLive: Int? = nil) {
         precondition(valueBytes >= 0)
         self.valueBytes = valueBytes
         let key = "$\(keyPrefix.utf8.count + Self.keyDigits)\r\n\(keyPrefix)"
         let zeros = String(repeating: "0", count: Self.keyDigits)
-        let (getHead, setHead) = ("*2\r\n$3\r\nGET\r\n\(key)", "*3\r\n$3\r\nSET\r\n\(key)")
+        let (getHead, setHead) = ("*2\r\n$3\r\nGET\r\n\(key)", "*\(timeToLive == nil ? 3 : 5)\r\n$3\r\nSET\r\n\(key)")
+        let expiry = timeToLive.map { "$2\r\nEX\r\n$\("\($0)".utf8.count)\r\n\($0)\r\n" } ?? ""
         let setMiddle = "\(setHead)\(zeros)\r\n$\(valueBytes)\r\n"
         self.getTemplate = Template(bytes: Array("\(getHead)\(zeros)\r\n".utf8), keyOffset: getHead.utf8.count, valueOffset: 0)
         self.setTemplate = Template(
-            bytes: Array(setMiddle.utf8) + [UInt8](repeating: 0, count: valueBytes) + Array("\r\n".utf8),
+            bytes: Array(setMiddle.utf8) + [UInt8](repeating: 0, count: valueBytes) + Array("\r\n\(expiry)".utf8),
             keyOffset: setHead.utf8.count, valueOffset: setMiddle.utf8.count)
         self.buffer = ByteBuffer()
     }

@@ -171,7 +171,9 @@ extension PhasePlan {
 
     /// So many keys, each once. The node's time is not the question here, so the pipeline is as deep as `loadWriteBytes` allows.
     fileprivate static func writing(_ work: Work, count: Int, _ options: ServeBenchOptions) -> PhasePlan {
-        let fitting = Self.loadWriteBytes / RequestBatch(keyPrefix: options.keyPrefix, valueBytes: options.valueBytes).longestRequestBytes
+        let fitting =
+            Self.loadWriteBytes
+            / RequestBatch(keyPrefix: options.keyPrefix, valueBytes: options.valueBytes, timeToLive: options.ttlSeconds).longestRequestBytes
         let pipeline = min(max(fitting, Self.loadPipelineRange.lowerBound), Self.loadPipelineRange.upperBound)
         return PhasePlan(name: "load", work: work, limit: .requests(count), pipeline: pipeline, asksForDigests: false, options: options)
     }

@@ -15,6 +15,7 @@ package struct ServeBenchOptions: Equatable, Sendable {
     package static let secondRange = 1...86_400
     package static let valueByteRange = 0...64 * 1024 * 1024
     package static let patienceSecondRange = 1...3_600
+    package static let ttlSecondRange = 1...1_000_000_000
     /// A node takes keys of up to 500 bytes; twelve of them are the number.
     package static let longestKeyPrefixBytes = 488
     /// The most memory that the requests of all connections together take.
@@ -33,6 +34,8 @@ package struct ServeBenchOptions: Equatable, Sendable {
     package var keys = 1_000_000
     package var keyPrefix = "key:"
     package var valueBytes = 100
+    /// So long what is set lives, in seconds; nil for ever.
+    package var ttlSeconds: Int?
     /// The share of requests that are GETs: 0 only sets, 1 only gets.
     package var getShare = 0.5
     /// Every key, kind and value of a run follows from it.
@@ -73,6 +76,7 @@ package struct ServeBenchOptions: Equatable, Sendable {
         case .requests(let count): try Self.check("requests", count, in: Self.requestRange)
         case .seconds(let count): try Self.check("seconds", count, in: Self.secondRange)
         }
+        if let ttlSeconds { try Self.check("ttl-seconds", ttlSeconds, in: Self.ttlSecondRange) }
         try Self.check("get-share", self.getShare, in: 0...1)
         if let rate = self.expectedHitRate { try Self.check("expect-hits", rate, in: 0...1) }
         if let interval = self.digestEvery { try Self.check("digest-every", interval, in: .milliseconds(10) ... .seconds(3_600)) }
@@ -80,7 +84,7 @@ package struct ServeBenchOptions: Equatable, Sendable {
             throw .invalidOption(name: "key-prefix", reason: "must be at most \(Self.longestKeyPrefixBytes) bytes")
         }
         // Every factor is bounded above, so the product fits: 10^4 × 10^4 × 2^26.
-        let requestBytes = RequestBatch(keyPrefix: self.keyPrefix, valueBytes: self.valueBytes).longestRequestBytes
+        let requestBytes = RequestBatch(keyPrefix: self.keyPrefix, valueBytes: self.valueBytes, timeToLive: self.ttlSeconds).longestRequestBytes
         guard self.clients * self.pipeline * requestBytes <= Self.requestMemoryBytes else {
             throw .invalidOption(
                 name: "pipeline", reason: "clients × pipeline × request exceeds \(Self.requestMemoryBytes) bytes of requests in flight")

@@ -56,6 +56,9 @@ struct BenchServeCommand: AsyncParsableCommand {
     @Option(name: [.customShort("d"), .long], help: "The size of each value in bytes.")
     var valueBytes = 100
 
+    @Option(help: "Have what is set expire after this many seconds.")
+    var ttlSeconds: Int?
+
     @Option(help: "The share of GETs, from 0 (only SET) to 1 (only GET).")
     var getShare = 0.5
 
@@ -122,6 +125,7 @@ struct BenchServeCommand: AsyncParsableCommand {
         (options.keys, options.keyPrefix, options.valueBytes) = (self.keys, self.keyPrefix, self.valueBytes)
         (options.getShare, options.seed, options.load) = (self.getShare, self.seed, self.load)
         (options.expectedHitRate, options.allowErrors) = (self.expectHits, self.allowErrors)
+        options.ttlSeconds = self.ttlSeconds
         options.digestEvery = self.digestEvery.map { .seconds($0) }
         options.patienceSeconds = self.patience
         return options

@@ -28,6 +28,8 @@ import Testing
             self.accepts { $0.limit = .seconds(86_400) } && !self.accepts { $0.limit = .seconds(86_401) } && !self.accepts { $0.limit = .seconds(0) })
         #expect(self.accepts { $0.limit = .requests(1) } && !self.accepts { $0.limit = .requests(0) })
         #expect(self.accepts { $0.expectedHitRate = 1 } && !self.accepts { $0.expectedHitRate = 1.1 })
+        #expect(self.accepts { $0.ttlSeconds = 1 } && !self.accepts { $0.ttlSeconds = 0 })
+        #expect(self.accepts { $0.ttlSeconds = 1_000_000_000 } && !self.accepts { $0.ttlSeconds = 1_000_000_001 })
         #expect(self.accepts { $0.digestEvery = .milliseconds(10) } && !self.accepts { $0.digestEvery = .milliseconds(9) })
         #expect(
             self.accepts { $0.keyPrefix = String(repeating: "p", count: 488) } && !self.accepts { $0.keyPrefix = String(repeating: "p", count: 489) })

@@ -20,6 +20,14 @@ import Testing
         }
     }
 
+    @Test func `a SET that expires says so behind its value`() {
+        var batch = RequestBatch(keyPrefix: "key:", valueBytes: 0, timeToLive: 10)
+        var generator = SplitMix64(seed: 3)
+        batch.append(.set, key: 7, values: &generator)
+        #expect(
+            Array(batch.buffer.readableBytesView) == Array("*5\r\n$3\r\nSET\r\n$16\r\nkey:000000000007\r\n$0\r\n\r\n$2\r\nEX\r\n$2\r\n10\r\n".utf8))
+    }
+
     @Test func `an emptied batch begins again in the same memory`() {
         var batch = RequestBatch(keyPrefix: "", valueBytes: 16)
         var generator = SplitMix64(seed: 1)
