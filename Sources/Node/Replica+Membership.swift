@@ -90,7 +90,8 @@ extension Replica {
         // What members say of themselves they tell each other; who did not hear it finds out in the next round.
         guard roster.epoch != before.epoch else { return }
         for relation in self.peers!.relations { (relation.current, relation.confirmed) = (nil, nil) }  // E unchanged during the evaluation.
-        (self.sweeping.adopts, self.sweeping.nextAt) = (nil, now)  // The window may be another one, and who is waited for.
+        self.sweeping.adopts = nil
+        if roster.settings != before.settings { self.sweeping.nextAt = now }  // The window may be another one.
         for link in self.peers!.links where link.hasIntroduced {
             self.send(.roster(self.peers!.table.encodedRoster), on: link, dependsOn: self.store.appliedPosition)
         }
