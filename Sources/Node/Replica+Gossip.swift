@@ -260,9 +260,9 @@ extension Replica {
             let isKnown = sameSeen || !summary.hasDamage
             self.compared(equal ? .equalRoots : nil, with: peer, seen: isKnown ? seen : nil, isWhole: !summary.hasDamage)
         }
+        if let theirs, equal != true { try self.mend(equal: equal, theirs: theirs, summary, on: link, at: now) }
+        // Behind that: a session, which waits for no answer of a log, is what brings back most of what was lost.
         if summary.hasDamage, summary.isComplete, let seen { self.askForLost(seen, on: link, at: now) }
-        guard let theirs, equal != true else { return }
-        try self.mend(equal: equal, theirs: theirs, summary, on: link, at: now)
     }
 
     /// Keeps what a round has shown of a member.
