@@ -9,6 +9,8 @@ node_pid=
 node_port=
 redis_pid=
 redis_port=
+# What take_options found beside the options.
+operands=()
 # Of the nodes that start_set has started.
 set_pids=()
 set_ports=()
@@ -23,6 +25,35 @@ need() {
     for tool in "$@"; do
         command -v "$tool" >/dev/null || fail "$tool is missing"
     done
+}
+
+# take_options OPERANDS "NAME..." ARGUMENT...: each --NAME VALUE sets the variable of that name, and the rest goes to operands, of which
+# OPERANDS must be there. Prints the usage of the script for --help, and ends with 64 where it cannot be followed.
+take_options() {
+    local expected=$1 names=" $2 "
+    shift 2
+    operands=()
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -h | --help) usage && exit 0 ;;
+        --*)
+            [[ $names == *" ${1#--} "* ]] || misused "unknown option: $1"
+            [ $# -gt 1 ] || misused "$1 needs a value"
+            printf -v "${1#--}" %s "$2"
+            shift
+            ;;
+        -*) misused "unknown option: $1" ;;
+        *) operands+=("$1") ;;
+        esac
+        shift
+    done
+    [ "${#operands[@]}" -eq "$expected" ] || misused "${#operands[@]} operands where $expected are needed"
+}
+
+misused() {
+    printf '%s: %s\n' "${0##*/}" "$1" >&2
+    usage >&2
+    exit 64
 }
 
 # Makes a folder of its own inside $1, and removes it and every server that still runs when the script ends.

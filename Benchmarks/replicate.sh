@@ -22,24 +22,12 @@ USAGE
 keys=1000000
 seconds=30
 folder=${TMPDIR:-/tmp}
-hearsay=
-while [ $# -gt 0 ]; do
-    case $1 in
-    --keys) keys=$2 && shift 2 ;;
-    --seconds) seconds=$2 && shift 2 ;;
-    --folder) folder=$2 && shift 2 ;;
-    -h | --help) usage && exit 0 ;;
-    -*) usage >&2 && exit 64 ;;
-    *) hearsay=$1 && shift ;;
-    esac
-done
-if [ -z "$hearsay" ]; then usage >&2 && exit 64; fi
+take_options 1 "keys seconds folder" "$@"
+hearsay=${operands[0]}
 need redis-cli awk
 begin_work "$folder"
 
 sets() { "$hearsay" bench serve --port "$1" --keys "$keys" --get-share 0 --pipeline 16 --seconds "$seconds" --json; }
-# Processor seconds of a process.
-processor() { awk -v ticks="$(getconf CLK_TCK)" '{ print ($14 + $15) / ticks }' "/proc/$1/stat"; }
 
 start_node "$hearsay" "$work_folder/alone" always
 alone=$(sets "$node_port") || fail "the run failed: $alone"
@@ -50,7 +38,7 @@ port=${set_ports[0]}
 three=$(sets "$port") || fail "the run failed: $three"
 ended=$(date +%s.%N)
 used=()
-for pid in "${set_pids[@]}"; do used+=("$(processor "$pid")"); done
+for pid in "${set_pids[@]}"; do used+=("$(processor_seconds "$pid")"); done
 
 equal=no
 if wait_equal 60; then equal=yes; fi

@@ -25,20 +25,8 @@ busy=100
 runs=5
 seconds=10
 folder=${TMPDIR:-/tmp}
-hearsay=
-while [ $# -gt 0 ]; do
-    case $1 in
-    --idle) idle=$2 && shift 2 ;;
-    --busy) busy=$2 && shift 2 ;;
-    --runs) runs=$2 && shift 2 ;;
-    --seconds) seconds=$2 && shift 2 ;;
-    --folder) folder=$2 && shift 2 ;;
-    -h | --help) usage && exit 0 ;;
-    -*) usage >&2 && exit 64 ;;
-    *) hearsay=$1 && shift ;;
-    esac
-done
-if [ -z "$hearsay" ]; then usage >&2 && exit 64; fi
+take_options 1 "idle busy runs seconds folder" "$@"
+hearsay=${operands[0]}
 need redis-cli awk
 if [ $((runs % 2)) -eq 0 ]; then fail "--runs must be odd"; fi
 ulimit -n "$(ulimit -Hn)"

@@ -23,19 +23,8 @@ keys=1000000
 runs=5
 seconds=10
 folder=${TMPDIR:-/tmp}
-hearsay=
-while [ $# -gt 0 ]; do
-    case $1 in
-    --keys) keys=$2 && shift 2 ;;
-    --runs) runs=$2 && shift 2 ;;
-    --seconds) seconds=$2 && shift 2 ;;
-    --folder) folder=$2 && shift 2 ;;
-    -h | --help) usage && exit 0 ;;
-    -*) usage >&2 && exit 64 ;;
-    *) hearsay=$1 && shift ;;
-    esac
-done
-if [ -z "$hearsay" ]; then usage >&2 && exit 64; fi
+take_options 1 "keys runs seconds folder" "$@"
+hearsay=${operands[0]}
 need redis-cli awk
 if [ $((runs % 2)) -eq 0 ]; then fail "--runs must be odd"; fi
 begin_work "$folder"

@@ -25,20 +25,8 @@ logged=400000
 runs=5
 idle=30
 folder=${TMPDIR:-/tmp}
-hearsay=
-while [ $# -gt 0 ]; do
-    case $1 in
-    --keys) keys=$2 && shift 2 ;;
-    --logged) logged=$2 && shift 2 ;;
-    --runs) runs=$2 && shift 2 ;;
-    --idle) idle=$2 && shift 2 ;;
-    --folder) folder=$2 && shift 2 ;;
-    -h | --help) usage && exit 0 ;;
-    -*) usage >&2 && exit 64 ;;
-    *) hearsay=$1 && shift ;;
-    esac
-done
-if [ -z "$hearsay" ]; then usage >&2 && exit 64; fi
+take_options 1 "keys logged runs idle folder" "$@"
+hearsay=${operands[0]}
 need redis-cli awk
 if [ $((runs % 2)) -eq 0 ]; then fail "--runs must be odd"; fi
 begin_work "$folder"

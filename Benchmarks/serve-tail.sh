@@ -22,20 +22,9 @@ USAGE
 keys=10000000
 seconds=60
 folder=${TMPDIR:-/tmp}
-binaries=()
-while [ $# -gt 0 ]; do
-    case $1 in
-    --keys) keys=$2 && shift 2 ;;
-    --seconds) seconds=$2 && shift 2 ;;
-    --folder) folder=$2 && shift 2 ;;
-    -h | --help) usage && exit 0 ;;
-    -*) usage >&2 && exit 64 ;;
-    *) binaries+=("$1") && shift ;;
-    esac
-done
-if [ ${#binaries[@]} -ne 2 ]; then usage >&2 && exit 64; fi
-hearsay=${binaries[0]}
-raw_lmdb=${binaries[1]}
+take_options 2 "keys seconds folder" "$@"
+hearsay=${operands[0]}
+raw_lmdb=${operands[1]}
 need redis-cli awk du
 begin_work "$folder"
 data=$work_folder/node

@@ -22,18 +22,8 @@ USAGE
 tombstones=1000000
 seconds=20
 folder=${TMPDIR:-/tmp}
-hearsay=
-while [ $# -gt 0 ]; do
-    case $1 in
-    --tombstones) tombstones=$2 && shift 2 ;;
-    --seconds) seconds=$2 && shift 2 ;;
-    --folder) folder=$2 && shift 2 ;;
-    -h | --help) usage && exit 0 ;;
-    -*) usage >&2 && exit 64 ;;
-    *) hearsay=$1 && shift ;;
-    esac
-done
-if [ -z "$hearsay" ]; then usage >&2 && exit 64; fi
+take_options 1 "tombstones seconds folder" "$@"
+hearsay=${operands[0]}
 need redis-cli awk
 begin_work "$folder"
 

@@ -27,20 +27,8 @@ seconds=60
 ttl=10
 window=5
 folder=${TMPDIR:-/tmp}
-hearsay=
-while [ $# -gt 0 ]; do
-    case $1 in
-    --keys) keys=$2 && shift 2 ;;
-    --seconds) seconds=$2 && shift 2 ;;
-    --ttl) ttl=$2 && shift 2 ;;
-    --window) window=$2 && shift 2 ;;
-    --folder) folder=$2 && shift 2 ;;
-    -h | --help) usage && exit 0 ;;
-    -*) usage >&2 && exit 64 ;;
-    *) hearsay=$1 && shift ;;
-    esac
-done
-if [ -z "$hearsay" ]; then usage >&2 && exit 64; fi
+take_options 1 "keys seconds ttl window folder" "$@"
+hearsay=${operands[0]}
 need redis-cli awk
 begin_work "$folder"
 
