@@ -154,6 +154,8 @@ final class Relation {
     var gaps = GapWatch()
     /// What the member has announced to have seen, durably, when it last did.
     var announced: Seen?
+    /// What it last said to have seen, though it may have lost some of it since.
+    var told: Seen?
     /// The same under the present list of members, and the last of these of which this node had seen all that the member wrote itself.
     var current: Seen?
     var confirmed: Seen?

@@ -247,6 +247,7 @@ extension Replica {
         // One that has lost something announces nothing, and is compared with all the same.
         let seen = summary.seen ?? (sameSeen ? self.store.seen : nil)
         let announced = summary.hasDamage ? nil : seen
+        if let seen { self.peers!.withRelation(to: peer, at: now) { $0.told = seen } }
         let theirs = announced ?? (summary.hasDamage ? self.store.seen : nil)
         if equal == true {
             link.unevenSince = nil
@@ -257,8 +258,7 @@ extension Replica {
         self.note(equal: equal, announced: announced, isHolding: summary.isHolding, of: peer, at: now)
         if let announced, summary.isComplete, summary.membersHash == self.membersHash { self.confirmed(by: peer, announced, at: now) }
         if let equal, summary.isComplete {
-            let isKnown = sameSeen || !summary.hasDamage
-            self.compared(equal ? .equalRoots : nil, with: peer, seen: isKnown ? seen : nil, isWhole: !summary.hasDamage)
+            self.compared(equal ? .equalRoots : nil, with: peer, seen: seen, isWhole: !summary.hasDamage)
         }
         if let theirs, equal != true { try self.mend(equal: equal, theirs: theirs, summary, on: link, at: now) }
         // Behind that: a session, which waits for no answer of a log, is what brings back most of what was lost.

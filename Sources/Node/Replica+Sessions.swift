@@ -177,7 +177,9 @@ extension Replica {
         } else if isRepair, exchange.isComplete, exchange.session.width == .full, !exchange.hasSkipped,
             exchange.damage == self.store.counters.damagedEntries
         {
-            self.compared(.session, with: peer, seen: exchange.theirSeen, isWhole: exchange.theirSeen != nil)
+            // One that has lost something itself says in its rounds alone what it had seen. Of two such each would wait for the other.
+            let seen = exchange.theirSeen ?? self.peers!.relation(to: peer)?.told
+            self.compared(.session, with: peer, seen: seen, isWhole: exchange.theirSeen != nil)
         }
     }
 

@@ -10,6 +10,7 @@ import Testing
         ("acknowledged-kept: a sync on a slow disk, held up by a pause, is not the node's to hurry", "--seed 13790"),
         ("convergence: damage stays open where dropped tombstones keep roots apart, and floors where damage is open", "--seed 10131"),
         ("convergence: what a damaged node's log alone holds nobody asks it for", "--seed 16645"),
+        ("convergence: of two damaged nodes each waits for the other to say what it has seen", "--seed 9544"),
         ("acknowledged-kept: what only a member had written that never came back was left behind by one that was fenced", "--seed 2730"),
         ("acknowledged-kept: gaps that count as seen are nothing that a member has", "--seed 862"),
         ("liveness: what a member that came back late holds is waited for no longer than from the start", "--seed 14602"),
