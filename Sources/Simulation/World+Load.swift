@@ -148,7 +148,9 @@ extension World {
             let (version, dot) = (Ledger.Version(record), record.dot)
             if record.isOwnWrite(of: own, frame: frame) {
                 let number = Attempt.number(in: record.payload)
-                node.noteOwn(SimulatedNode.Provisional(position: batch.position, dot: dot, number: number, version: version))
+                let write = SimulatedNode.Provisional(position: batch.position, dot: dot, number: number, version: version)
+                self.forgetAnother(write, of: node)
+                node.noteOwn(write)
             } else if failure == nil {
                 do {
                     try self.ledger.check(dot, version, on: node.index)
@@ -164,7 +166,7 @@ extension World {
     func note(_ write: SimulatedNode.Provisional, of node: SimulatedNode) throws {
         self.counts[.oneContentPerDot] += 1
         self.counts[.stampsIncrease] += 1
-        if node.wasRestored || node.hasRotted, !self.isKnown(write.dot, besides: node) { self.ledger.forget(from: write.dot, unless: write.version) }
+        self.forgetAnother(write, of: node)
         try self.ledger.note(write.dot, write.version, by: node.index)
         if self.ledger.isRefused(write.number) {
             throw Violation(.refusedStayAway, "node \(node.index) has made \(write.dot) durable, which was answered with an error")
@@ -173,8 +175,14 @@ extension World {
 }
 
 extension World {
-    /// Whether another has seen a write, or a later one under its id; of those that are down, but not for good, whether they had. Where nobody has, a node
-    /// that came back with an older copy of its disk cannot be told from one that never wrote it: nothing in the world is left of it (I20).
+    /// Forgets what the dot of a write named before the disk of its node was exchanged or damaged, where nobody else knows of it: such a node cannot be
+    /// told from one that never wrote it, and nothing in the world is left of it (I20).
+    private func forgetAnother(_ write: SimulatedNode.Provisional, of node: SimulatedNode) {
+        guard node.wasRestored || node.hasRotted, !self.isKnown(write.dot, besides: node) else { return }
+        self.ledger.forget(from: write.dot, unless: write.version)
+    }
+
+    /// Whether another has seen a write, or a later one under its id; of those that are down, but not for good, whether they had.
     private func isKnown(_ dot: Dot, besides node: SimulatedNode) -> Bool {
         self.nodes.contains { $0 !== node && !$0.isRetired && ($0.known?.seen.greatest(of: dot.replica) ?? 0) >= dot.sequence }
     }

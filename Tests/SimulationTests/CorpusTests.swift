@@ -24,6 +24,11 @@ import Testing
             "--seed 3886 --without kill,offset,drift,restore "
                 + "--steps 0-20,35-55,73-83,98-111,154-179,183-188,199-202,217-223,273-293,308-321,329-335"
         ),
+        (
+            "seen-with-data: what a restored node writes under dots that only it ever knew is judged by what they named before",
+            "--seed 11368 --without power-cut,slow-disk,clock-step,clock-freeze,no-clock "
+                + "--steps 0-47,51-110,114-140,144-191,195,210-233,351-358"
+        ),
     ]
 
     @Test(arguments: Self.found.indices) func `what once showed a fault shows none`(index: Int) throws {
