@@ -30,13 +30,17 @@ package struct Summary: Equatable, Sendable {
 
     /// Something was lost here to damage and has not come back: what was seen is more than what there is.
     package var hasDamage: Bool
+    /// The sender knows its store to be the newest copy under its id (I20): what it says to have seen confirms tombstones. Where a copy of it may write
+    /// elsewhere under the same id, that is not all that the id had written (I22a).
+    package var isSure: Bool
 
     package init(
         part: Part, root: Digest?, seenHash: UInt64, membersHash: UInt64, clearanceHash: UInt64 = 0, seen: Seen?, isComplete: Bool, isHolding: Bool,
-        clock: ClockWord, hasDamage: Bool = false
+        clock: ClockWord, hasDamage: Bool = false, isSure: Bool = true
     ) {
         (self.part, self.root, self.seenHash, self.membersHash, self.clearanceHash) = (part, root, seenHash, membersHash, clearanceHash)
-        (self.seen, self.isComplete, self.isHolding, self.clock, self.hasDamage) = (seen, isComplete, isHolding, clock, hasDamage)
+        (self.seen, self.isComplete, self.isHolding, self.clock) = (seen, isComplete, isHolding, clock)
+        (self.hasDamage, self.isSure) = (hasDamage, isSure)
     }
 }
 

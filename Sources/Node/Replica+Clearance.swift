@@ -109,7 +109,7 @@ extension Replica {
         self.sweeping.blockers = blockers
         guard blockers.isEmpty else { return nil }
         for replica in seen.replicas {
-            let least = announcements.map { $0.watermark(of: replica) }.min()!
+            let least = announcements.map { self.store.settled.watermark(of: replica, in: $0) }.min()!
             floors.raise(replica, to: least, stampTime: 0)
         }
         return floors
@@ -178,7 +178,7 @@ extension Replica {
         }
         link.clearance = clearance
         guard !self.isJoining else { return }
-        if clearance.floors.firstMissing(having: self.store.seen) != nil { return self.foundForgetful(at: now) }
+        if clearance.floors.firstMissing(having: self.store.seen, clearance.settled) != nil { return self.foundForgetful(at: now) }
         // Under another epoch one of both has yet to hear of something: it is told again.
         guard self.isCurrent(link) else { return }
         guard !clearance.settled.ids.contains(where: self.peers!.table.roster.isActive) else {
@@ -192,7 +192,7 @@ extension Replica {
     /// Takes over floors of which this node has seen everything that they were raised upon. Of replicas that write no more that is what all had seen of
     /// them while they were members; what they wrote after that follows the tombstones, and what was settled before the floors were raised came along.
     private func adopt(_ floors: Floors) {
-        guard floors.mayBeAdopted(having: self.store.seen) else { return }
+        guard floors.mayBeAdopted(having: self.store.seen, self.store.settled) else { return }
         var target = self.sweeping.adopts ?? self.store.clearance.floors
         let before = target
         target.join(floors)

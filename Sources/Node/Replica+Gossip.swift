@@ -199,7 +199,8 @@ extension Replica {
         let summary = Summary(
             part: part, root: self.store.isFolded ? self.store.foldedDigest : nil, seenHash: self.seenHash, membersHash: self.membersHash,
             clearanceHash: self.clearanceHash, seen: seen, isComplete: !self.isJoining, isHolding: !self.peers!.held.isEmpty,
-            clock: ClockWord(mark: mark ?? self.clockMark(at: self.lastTick), wall: self.lastMoment.wall), hasDamage: self.store.hasDamage)
+            clock: ClockWord(mark: mark ?? self.clockMark(at: self.lastTick), wall: self.lastMoment.wall), hasDamage: self.store.hasDamage,
+            isSure: self.peers!.identity.state == .sure)
         if part == .question, link.askedAt == nil { link.askedAt = self.lastTick }
         self.send(.summary(summary), on: link, dependsOn: self.store.appliedPosition)
     }
@@ -256,7 +257,7 @@ extension Replica {
             self.peers!.rounds.noticedChange(at: now)
         }
         self.note(equal: equal, announced: announced, isHolding: summary.isHolding, of: peer, at: now)
-        if let announced, summary.isComplete, summary.membersHash == self.membersHash { self.confirmed(by: peer, announced, at: now) }
+        if let announced, summary.isComplete, summary.isSure, summary.membersHash == self.membersHash { self.confirmed(by: peer, announced, at: now) }
         if let equal, summary.isComplete {
             self.compared(equal ? .equalRoots : nil, with: peer, seen: seen, isWhole: !summary.hasDamage)
         }

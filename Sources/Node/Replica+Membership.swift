@@ -91,7 +91,7 @@ extension Replica {
         guard roster.epoch != before.epoch else { return }
         for relation in self.peers!.relations { (relation.current, relation.confirmed) = (nil, nil) }  // E unchanged during the evaluation.
         self.sweeping.adopts = nil
-        if roster.settings != before.settings { self.sweeping.nextAt = now }  // The window may be another one.
+        self.sweeping.nextAt = now  // The window may be another one, and who was waited for gone.
         for link in self.peers!.links where link.hasIntroduced {
             self.send(.roster(self.peers!.table.encodedRoster), on: link, dependsOn: self.store.appliedPosition)
         }

@@ -54,7 +54,7 @@ extension Replica {
         let before = self.peers!.table.roster
         // It will not come back under this id.
         if (try? self.peers!.table.change { $0.retire(link.peer!, as: .fenced) }) == true { self.rosterChanged(from: before, at: now) }
-        self.send(.comeBack(seen: self.store.seenWithoutGaps), on: link, dependsOn: self.store.appliedPosition)
+        self.send(.comeBack(seen: self.store.seen), on: link, dependsOn: self.store.appliedPosition)
     }
 
     /// A member has everything that it has seen: the next start gives up this store.

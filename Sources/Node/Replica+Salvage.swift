@@ -93,7 +93,6 @@ extension Replica {
             let counts = self.roster?.isActive(record.dot.replica) ?? false
             return counts && self.store.seen.covers(record.dot) ? .known : .waits
         }
-        // What has been seen tells nothing here: the gaps of what is settled count as seen.
         if self.store.settled.writes.covers(record.dot) { return .known }
         switch self.stampBounds.verdict(on: record.stampTime) {
         case .taken: break

@@ -152,7 +152,8 @@ package enum PeerWire {
         static let complete: UInt8 = 4
         static let holding: UInt8 = 8
         static let damage: UInt8 = 16
-        static let known: UInt8 = 31
+        static let sure: UInt8 = 32
+        static let known: UInt8 = 63
     }
 
     private static func append(_ summary: Summary, to bytes: inout [UInt8]) {
@@ -161,6 +162,7 @@ package enum PeerWire {
         if summary.seen != nil { flags |= SummaryFlags.seen }
         if summary.isHolding { flags |= SummaryFlags.holding }
         if summary.hasDamage { flags |= SummaryFlags.damage }
+        if summary.isSure { flags |= SummaryFlags.sure }
         bytes.append(contentsOf: [summary.part.rawValue, flags])
         bytes.append(summary.clock.mark)
         bytes.append(summary.clock.wall)
@@ -266,7 +268,7 @@ package enum PeerWire {
         return Summary(
             part: part, root: root, seenHash: seenHash, membersHash: membersHash, clearanceHash: clearanceHash, seen: seen,
             isComplete: flags & SummaryFlags.complete != 0, isHolding: flags & SummaryFlags.holding != 0, clock: clock,
-            hasDamage: flags & SummaryFlags.damage != 0)
+            hasDamage: flags & SummaryFlags.damage != 0, isSure: flags & SummaryFlags.sure != 0)
     }
 
     private static func readPush(_ reader: inout WireReader) throws(PeerWireError) -> Push {

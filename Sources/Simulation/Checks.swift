@@ -74,7 +74,7 @@ struct SeenWithData: Check {
     func check(_ node: SimulatedNode, in world: World) throws {
         let replica = node.replica!
         guard !replica.store.hasDamage else { return }  // It says so, and offers nothing of it to anybody.
-        let greatest = world.ledger.greatest(coveredBy: replica.store.seen, replica.store.settled, besides: world.rotted, keys: world.plan.keys)
+        let greatest = world.ledger.greatest(coveredBy: replica.store.seen, besides: world.rotted, keys: world.plan.keys)
         for (key, greatest) in greatest.enumerated() {
             guard let (dot, version) = greatest else { continue }
             let stored = try node.version(of: Attempt.key(key))

@@ -90,16 +90,15 @@ struct Ledger {
     /// Of each key the greatest version among those that are covered, as `Seen` says it.
     ///
     /// - Parameters:
-    ///   - settled: what no settled replica is held to have written counts as seen, and nobody has it.
     ///   - gone: up to which stamp versions of a key may be nowhere any more, although they were seen.
-    func greatest(coveredBy seen: Seen, _ settled: Settled, besides gone: [Int: Stamp], keys: Int) -> [(dot: Dot, version: Version)?] {
+    func greatest(coveredBy seen: Seen, besides gone: [Int: Stamp], keys: Int) -> [(dot: Dot, version: Version)?] {
         var greatest = [(dot: Dot, version: Version)?](repeating: nil, count: keys)
         for origin in self.origins {
             let watermark = seen.watermark(of: origin.replica)
             for (index, version) in origin.versions.enumerated() {
                 let sequence = UInt64(index) + 1
                 let dot = Dot(replica: origin.replica, sequence: sequence)
-                guard sequence <= watermark || seen.covers(dot), settled.allows(dot) else { continue }
+                guard sequence <= watermark || seen.covers(dot) else { continue }
                 if let lost = gone[version.key], version.stamp <= lost { continue }
                 guard greatest.indices.contains(version.key) else { continue }
                 if let other = greatest[version.key]?.version, version.stamp <= other.stamp { continue }

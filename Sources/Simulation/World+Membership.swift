@@ -84,13 +84,19 @@ extension World {
     private func copy(_ node: SimulatedNode, for duration: Duration) throws {
         guard self.nodes.count < Self.maximumNodes, !node.isRetired, node.incarnation > 0 else { return }
         self.counts[.copy] += 1
+        let twin = try self.addCopy(of: node)
+        try self.start(twin)
+        self.planRetirement(of: twin, in: duration)
+    }
+
+    /// A node that is down, on a copy of what another has on its disk.
+    func addCopy(of node: SimulatedNode) throws -> SimulatedNode {
         var peers = node.peerConfiguration
         peers.advertised = try Self.address(of: self.nodes.count)
         let twin = SimulatedNode(index: self.nodes.count, copying: node, peers: peers)
         self.nodes.append(twin)
         self.network.addNode()
-        try self.start(twin)
-        self.planRetirement(of: twin, in: duration)
+        return twin
     }
 
     private func planRetirement(of node: SimulatedNode, in time: Duration) {

@@ -22,6 +22,12 @@ extension World {
     /// What one node says to another takes so much longer from now on.
     package func lag(from: Int, to: Int, by lag: Duration) { self.network.setLag(from: from, to: to, lag) }
 
+    /// Adds a node that is down, on a copy of what another has on its disk now; the number of it is the next one. Of a partition it knows nothing.
+    package func addCopy(of index: Int) throws {
+        _ = try self.addCopy(of: self.nodes[index])
+        self.endCuts()
+    }
+
     /// Everything passes again.
     package func joinTogether() { self.network.partition = Partition(nodes: self.plan.allNodes) }
 

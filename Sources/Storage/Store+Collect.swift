@@ -91,7 +91,7 @@ extension Store {
         return .dropped(places.count)
     }
 
-    /// False while the table may hold something with a dot that was drained before: where it lies no index says.
+    /// False while the table may hold something with a dot that was drained before, or that floors pass over: where it lies no index says.
     var hasDrainedLateEntries: Bool { self.live.count == 0 || self.drainedPosition > self.lateEntry }
 
     /// The base has more entries: when the next of them expires, and which of them wait, is to be looked at.

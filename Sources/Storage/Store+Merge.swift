@@ -55,7 +55,7 @@ extension Store {
             return .superseded(slot.position)
         }
         let previous = self.putFolded(slot.slot, slot.chunk)
-        if isSeen, record.mayBeDropped {
+        if isSeen || !isAllowed, record.mayBeDropped {
             self.lateEntry = slot.position
             self.waitingExpired.mayHave(record.dot)
             self.passed = self.collected  // It may lie within that, and at or below a floor.

@@ -175,8 +175,8 @@ extension Store {
 
     /// Up to where all writes of a replica that this node has seen are in the base.
     private func drainedSequence(of replica: ReplicaID) -> UInt64 {
-        guard self.live.count > 0 else { return self.seen.watermark(of: replica) }
-        return self.hasDrainedLateEntries ? self.drainedSeen.watermark(of: replica) : 0
+        guard self.live.count > 0 else { return self.settled.watermark(of: replica, in: self.seen) }
+        return self.hasDrainedLateEntries ? self.settled.watermark(of: replica, in: self.drainedSeen) : 0
     }
 
     /// Takes over what a member had dropped and settled when it began to give this store all that it has: nothing of that is here.
@@ -237,19 +237,11 @@ extension Store {
         self.keep(clearance, settled: new)
     }
 
-    /// What has been seen, without what counts as seen because no member has it.
-    package var seenWithoutGaps: Seen {
-        self.settled.ids.reduce(into: self.seen) { seen, replica in
-            seen = seen.without(replica)
-            seen.join(self.settled.writes.only(replica))
-        }
-    }
-
     private func keep(_ clearance: Clearance, settled new: [ReplicaID]) {
         let bytes = clearance.encoded
         guard !new.isEmpty, bytes.count <= ControlRecord.maximumValueByteCount else { return }
-        self.setControl(.clearance, bytes)
-        for replica in new { self.join(clearance.settled.gaps(of: replica)) }
+        // What a session that broke has brought of them may lie in the table, and floors pass over their gaps from now on.
+        self.lateEntry = self.setControl(.clearance, bytes)
     }
 }
 

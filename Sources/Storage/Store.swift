@@ -55,7 +55,7 @@ package final class Store {
     package internal(set) var nextDeadline: UInt64?
     /// What had been seen when what the base has was frozen.
     var drainedSeen: Seen
-    /// The last entry that came although it had been drained before, of what may be dropped some day.
+    /// The last entry that came although it had been drained before, or is held never to have been written, of what may be dropped some day.
     var lateEntry: LogPosition = 0
     /// A sweep waits for what the table holds.
     var wantsDrain = false

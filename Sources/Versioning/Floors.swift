@@ -56,13 +56,17 @@ package struct Floors: Equatable, Sendable {
     }
 
     /// Whether a node that has seen so much may take these floors over.
-    package func mayBeAdopted(having seen: Seen) -> Bool { self.confirmed.allSatisfy { seen.watermark(of: $0.replica) >= $0.sequence } }
+    package func mayBeAdopted(having seen: Seen, _ settled: Settled) -> Bool {
+        self.confirmed.allSatisfy { settled.watermark(of: $0.replica, in: seen) >= $0.sequence }
+    }
 
     /// The first replica of which a node that has seen so much lacks something below its floor; nil where there is none.
     ///
     /// No member lacks anything: all had announced it before the floor was raised. Who does has forgotten what it once had (I20, I24).
-    package func firstMissing(having seen: Seen) -> ReplicaID? {
-        self.floors.first { seen.watermark(of: $0.replica) < $0.sequence }?.replica
+    ///
+    /// - Parameter settled: what was settled before the floors were raised, and told with them.
+    package func firstMissing(having seen: Seen, _ settled: Settled) -> ReplicaID? {
+        self.floors.first { settled.watermark(of: $0.replica, in: seen) < $0.sequence }?.replica
     }
 }
 
@@ -128,8 +132,14 @@ package struct Settled: Equatable, Sendable {
     /// - Returns: those that are new.
     package mutating func join(_ other: Settled) -> [ReplicaID] { other.ids.filter { self.settle($0, with: other.writes) } }
 
-    /// What of a settled replica no member has, below the greatest that one has: nobody ever will, so that it counts as seen.
-    package func gaps(of replica: ReplicaID) -> Seen { self.writes.gaps(of: replica) }
+    /// The greatest sequence number up to which all writes of a replica have been seen that ever count: no member has what lies in the gaps of a settled
+    /// set, and nobody ever will. That is for whoever has settled the replica to say: nobody tells others to have seen what is nowhere.
+    package func watermark(of replica: ReplicaID, in seen: Seen) -> UInt64 {
+        guard self.contains(replica) else { return seen.watermark(of: replica) }
+        var filled = seen.only(replica)
+        filled.join(self.writes.gaps(of: replica))
+        return filled.watermark(of: replica)
+    }
 
     private func index(of replica: ReplicaID) -> Int {
         var (low, high) = (0, self.ids.count)

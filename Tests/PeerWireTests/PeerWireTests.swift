@@ -288,7 +288,8 @@ enum MessageDrawing {
             let summary = Summary(
                 part: .closing, root: Bool.random(using: &random) ? digest(&random) : nil, seenHash: random.next(), membersHash: random.next(),
                 seen: Bool.random(using: &random) ? seen(&random) : nil, isComplete: Bool.random(using: &random),
-                isHolding: Bool.random(using: &random), clock: ClockWord(mark: UInt32(truncatingIfNeeded: random.next()), wall: wall(&random)))
+                isHolding: Bool.random(using: &random), clock: ClockWord(mark: UInt32(truncatingIfNeeded: random.next()), wall: wall(&random)),
+                hasDamage: Bool.random(using: &random), isSure: Bool.random(using: &random))
             return .summary(summary)
         case 8:
             let start = Start(counter: random.next(), nonce: random.next())

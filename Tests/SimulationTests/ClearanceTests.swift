@@ -169,6 +169,29 @@ import Testing
     }
 
     @Test(arguments: Self.seeds)
+    func `what a copy of a member has seen confirms nothing before it is known to be the newest (I20, I22a)`(seed: UInt64) throws {
+        let world = try self.withWindow(0, seed: seed, nodes: 3)
+        try world.set("key", to: "first", on: 2)
+        try world.run(for: .seconds(90))
+        // Nobody hears what node 2 writes; node 1 does not hear of its copy, so that the copy cannot be sure.
+        try world.addCopy(of: 2)
+        for node in [0, 1, 3] { world.cutApart(2, node) }
+        world.cutApart(1, 3)
+        try world.set("key", to: "second", on: 2)
+        try world.run(for: .seconds(20))
+        try self.delete("key", on: 0, in: world)
+        try world.run(for: .seconds(10))
+        try world.start(3)
+        try world.run(for: .milliseconds(1_900))
+        #expect(try world.value(of: "key", on: 3) == "", "the copy has the tombstone")
+        #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 1 && world.floorCount(of: $0) == 0 })
+        world.kill(3)
+        world.endCuts()
+        try world.run(for: .seconds(30))
+        #expect(try (0..<3).allSatisfy { try world.read("key", on: $0) == nil })
+    }
+
+    @Test(arguments: Self.seeds)
     func `an older copy that has never seen what all have dropped since comes back with their data, and brings nothing back (I20, I24)`(seed: UInt64)
         throws
     {

@@ -13,6 +13,9 @@ import Testing
         ("convergence: of two damaged nodes each waits for the other to say what it has seen", "--seed 9544"),
         ("acknowledged-kept: what only a member had written that never came back was left behind by one that was fenced", "--seed 2730"),
         ("acknowledged-kept: gaps that count as seen are nothing that a member has", "--seed 862"),
+        ("seen-with-data: a member hears from others to have seen the gaps of an id that it has not settled", "--seed 9093"),
+        ("digest-equals-scan: floors pass over the gaps of a settled id, where a session that broke had brought something", "--seed 4172"),
+        ("seen-with-data: a copy that does not know whether it is the newest confirms a delete, while the newest writes on", "--seed 7381"),
         ("liveness: what a member that came back late holds is waited for no longer than from the start", "--seed 14602"),
         (
             "acknowledged-kept: an operator emptied the only member that had it right after it had let another give up its store",

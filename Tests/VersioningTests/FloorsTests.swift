@@ -37,12 +37,12 @@ private func seen(_ sequences: [UInt64], of number: UInt64) -> Seen {
         floors.confirm(replica(2), through: 3)
         var own = seen(Array(1...6), of: 1)
         own.join(seen([1, 2], of: 2))
-        #expect(!floors.mayBeAdopted(having: own))
+        #expect(!floors.mayBeAdopted(having: own, Settled()))
         own.join(seen([4], of: 2))
-        #expect(!floors.mayBeAdopted(having: own), "a run behind a gap is not all")
+        #expect(!floors.mayBeAdopted(having: own, Settled()), "a run behind a gap is not all")
         own.join(seen([3], of: 2))
-        #expect(floors.mayBeAdopted(having: own) && floors.firstMissing(having: own) == nil)
-        #expect(floors.firstMissing(having: seen(Array(1...4), of: 1)) == replica(1))
+        #expect(floors.mayBeAdopted(having: own, Settled()) && floors.firstMissing(having: own, Settled()) == nil)
+        #expect(floors.firstMissing(having: seen(Array(1...4), of: 1), Settled()) == replica(1))
     }
 
     @Test func `floors of as many replicas as a node may know are kept, and of one more are not`() {
@@ -67,12 +67,25 @@ private func seen(_ sequences: [UInt64], of number: UInt64) -> Seen {
     }
 
     @Test(
-        arguments: [([1, 2, 5], [3, 4]), ([1, 2, 5, 9], [3, 4, 6, 7, 8]), ([3], [1, 2]), ([2, 4], [1, 3]), ([1, 2], []), ([], [])]
-            as [([UInt64], [UInt64])])
-    func `what lies between what was settled counts as seen`(sequences: [UInt64], gaps: [UInt64]) {
+        arguments: [
+            ([1, 2, 5], [1, 2, 5], 5), ([1, 2, 5, 9], [1, 2, 5], 8), ([1, 2, 5, 9], [1, 5, 9], 1), ([3], [3], 3), ([3], [], 2), ([2, 4], [2, 4], 4),
+            ([1, 2], [1, 2], 2), ([1, 2], [1], 1), ([], [], 0),
+        ] as [([UInt64], [UInt64], UInt64)])
+    func `what lies in the gaps of a settled set is waited for by nobody (I25)`(writes: [UInt64], has: [UInt64], watermark: UInt64) {
         var settled = Settled()
-        settled.settle(replica(1), with: seen(sequences, of: 1))
-        #expect(settled.gaps(of: replica(1)) == seen(gaps, of: 1))
+        settled.settle(replica(1), with: seen(writes, of: 1))
+        #expect(settled.watermark(of: replica(1), in: seen(has, of: 1)) == watermark)
+        #expect(settled.watermark(of: replica(2), in: seen([1, 3], of: 2)) == 1, "of one that may still write it is")
+    }
+
+    @Test func `floors above the gaps of a settled set are taken over, and nobody is taken for forgetful by them (I22c)`() {
+        var (floors, settled) = (Floors(), Settled())
+        floors.raise(replica(1), to: 5, stampTime: 1)
+        floors.confirm(replica(1), through: 5)
+        let own = seen([1, 2, 5], of: 1)
+        #expect(!floors.mayBeAdopted(having: own, settled) && floors.firstMissing(having: own, settled) == replica(1))
+        settled.settle(replica(1), with: own)
+        #expect(floors.mayBeAdopted(having: own, settled) && floors.firstMissing(having: own, settled) == nil)
     }
 
     @Test func `of what others had seen only the replica's own writes are kept`() {
