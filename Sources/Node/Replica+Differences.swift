@@ -4,21 +4,36 @@ import RESP
 import Storage
 import Versioning
 
+/// What one side of a comparison knows, as far as it says why that side lacks a version.
+struct DifferenceSide {
+    let name: MemberName
+    /// Nil where it does not say, as something was lost there.
+    let seen: Seen?
+    let floors: Floors
+    let settled: Settled
+    /// What it has heard of and does not take before its time; nil where nobody but itself knows.
+    let withHeld: Seen?
+    /// It holds something.
+    let isHolding: Bool
+
+    /// Why it lacks a version that the other side has, in words that follow its name.
+    ///
+    /// - Parameter wall: what the node that answers holds for expired, the other may have dropped.
+    func reason(forLacking version: VersionHeader, at wall: WallTime) -> String {
+        guard self.settled.allows(version.dot) else { return "refuses it: who wrote it was no member any more" }
+        if self.floors.covers(version.dot) {
+            if version.isTombstone { return "has dropped it" }
+            if (1..<max(1, wall.milliseconds)).contains(version.expiryMilliseconds) { return "has dropped it, as it had expired" }
+        }
+        guard let seen = self.seen else { return "has lost something to damage" }
+        if seen.covers(version.dot) { return "has seen it and lost it" }
+        if self.withHeld?.covers(version.dot) ?? false { return "holds it until its time" }
+        return self.isHolding && self.withHeld == nil ? "has not seen it, or holds it until its time" : "has not seen it"
+    }
+}
+
 /// HEARSAY DIFF: which keys differ from a member's, and why.
 extension Replica {
-    /// What one side knows, as far as it says why that side lacks a version.
-    private struct Side {
-        let name: MemberName
-        /// Nil where it does not say, as something was lost there.
-        let seen: Seen?
-        let floors: Floors
-        let settled: Settled
-        /// What it has heard of and does not take before its time; nil where nobody but itself knows.
-        let withHeld: Seen?
-        /// It holds something.
-        let isHolding: Bool
-    }
-
     private typealias Versions = [[UInt8]: VersionHeader]
 
     /// For each key that differs: the key, what this node has, what the member has, who is ahead, and why the other is not.
@@ -37,31 +52,21 @@ extension Replica {
             }
             let (ahead, behind, version) = isOwnAhead ? (here, there, own!) : (there, here, other!)
             writer.bulk(ahead.name.text)
-            writer.bulk("\(behind.name) \(Self.reason(behind, lacks: version))")
+            writer.bulk("\(behind.name) \(behind.reason(forLacking: version, at: self.lastMoment.wall))")
         }
     }
 
-    private func side() -> Side {
-        Side(
+    private func side() -> DifferenceSide {
+        DifferenceSide(
             name: self.peers!.table.ownName, seen: self.offeredSeen, floors: self.store.floors, settled: self.store.settled,
             withHeld: self.peers!.held.added(to: self.store.seen), isHolding: !self.peers!.held.isEmpty)
     }
 
-    private func side(of member: Member, seen: Seen?) -> Side {
+    private func side(of member: Member, seen: Seen?) -> DifferenceSide {
         let clearance = self.peers!.link(to: member.replica)?.clearance ?? Clearance()
-        return Side(
+        return DifferenceSide(
             name: member.name, seen: seen, floors: clearance.floors, settled: clearance.settled, withHeld: nil,
             isHolding: self.peers!.relation(to: member.replica)?.isHolding ?? false)
-    }
-
-    /// Why a side lacks a version that the other has, in words that follow its name.
-    private static func reason(_ side: Side, lacks version: VersionHeader) -> String {
-        guard side.settled.allows(version.dot) else { return "refuses it: who wrote it was no member any more" }
-        if version.isTombstone, side.floors.covers(version.dot) { return "has dropped it" }
-        guard let seen = side.seen else { return "has lost something to damage" }
-        if seen.covers(version.dot) { return "has seen it and lost it" }
-        if side.withHeld?.covers(version.dot) ?? false { return "holds it until its time" }
-        return side.isHolding && side.withHeld == nil ? "has not seen it, or holds it until its time" : "has not seen it"
     }
 
     private static func versions(in headers: [UInt8]) -> Versions {

@@ -11,6 +11,12 @@ struct ReadingsFollowDeadlines: Check {
     func check(_ node: SimulatedNode, in world: World) throws {
         let (entries, moment) = (try node.entries(), node.moment(at: world.now))
         let expiring = entries.filter { $0.value.header.expiryMilliseconds != 0 && !$0.value.header.isTombstone }
+        // Another may have sent it.
+        if let early = expiring.first(where: { $0.value.payload == nil && $0.value.header.expiryMilliseconds > world.passedThrough }) {
+            let (key, deadline) = (String(decoding: early.key, as: UTF8.self), early.value.header.expiryMilliseconds)
+            throw Violation(self.name, "node \(node.index) has \(key) without its value, which no node has held for expired: \(deadline)")
+        }
+        world.counts[.emptied] += expiring.values.count { $0.payload == nil }
         world.counts[.expirations] += expiring.values.count { $0.header.expiryMilliseconds < moment.wall.milliseconds }
         let last = expiring.values.map(\.header.expiryMilliseconds).max() ?? 0
         for wall in [moment.wall, WallTime(milliseconds: last + 1)] {

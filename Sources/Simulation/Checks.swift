@@ -189,7 +189,8 @@ struct RefusedStayAway: Check {
 
     func check(_ node: SimulatedNode, in world: World) throws {
         for (key, entry) in try node.entries() {
-            let number = entry.payload.withUnsafeBytes { Attempt.number(in: $0) }
+            guard let payload = entry.payload else { continue }
+            let number = payload.withUnsafeBytes { Attempt.number(in: $0) }
             if world.ledger.isRefused(number) {
                 throw Violation(
                     self.name, "node \(node.index) has write \(number) of \(String(decoding: key, as: UTF8.self)), which was answered with an error")

@@ -53,6 +53,7 @@ package enum Happening: String, CaseIterable, Sendable {
     case stampRefusals = "versions refused for their stamps"
     case farStamps = "nodes emptied because nobody takes their stamps"
     case expirations = "entries found expired"
+    case emptied = "of these without their values"
 }
 
 /// How often everything happened.

@@ -120,7 +120,7 @@ extension Ledger.Version {
     init(_ record: RecordView) {
         self.init(
             key: Self.number(ofKey: record.key), stamp: record.stamp, isTombstone: record.isTombstone,
-            expiryMilliseconds: record.expiryMilliseconds, checksum: Digests.checksum(of: record.payload, seed: 0))
+            expiryMilliseconds: record.expiryMilliseconds, checksum: record.checksum)
     }
 
     /// Clients' keys are "key" and a number; what stories write besides has none.

@@ -35,6 +35,16 @@ extension World {
     func noteCollection(of node: SimulatedNode, through deadline: UInt64) throws {
         node.collectedThrough = deadline
         self.collectedThrough = max(self.collectedThrough, deadline)
+        try self.checkDeadline(deadline, of: node)
+    }
+
+    /// The same holds where the values of entries leave before the entries do.
+    func notePassed(by node: SimulatedNode, through deadline: UInt64) throws {
+        self.passedThrough = deadline
+        try self.checkDeadline(deadline, of: node)
+    }
+
+    private func checkDeadline(_ deadline: UInt64, of node: SimulatedNode) throws {
         self.counts[.dropsFollowDeadlines] += 1
         let time = node.clock.isSet ? node.greatestReading : self.greatestReckoning
         guard deadline + node.replica!.driftMilliseconds >= time else { return }

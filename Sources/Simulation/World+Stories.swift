@@ -101,7 +101,7 @@ extension World {
 
     /// What a node holds of a key; nil where nothing.
     package func value(of key: String, on node: Int) throws -> String? {
-        try self.nodes[node].entries()[Array(key.utf8)].map { String(decoding: $0.payload, as: UTF8.self) }
+        try self.nodes[node].entries()[Array(key.utf8)].map { String(decoding: $0.payload ?? [], as: UTF8.self) }
     }
 
     /// How many tombstones a node holds, and how many its base has.
@@ -115,6 +115,9 @@ extension World {
         guard let store = self.nodes[node].replica?.store else { return (0, 0, 0) }
         return (store.expiringKeys, Int(clamping: (try? store.baseStatistics().expiring) ?? 0), store.counters.droppedExpired)
     }
+
+    /// How many entries a node holds whose values have left.
+    package func withoutValues(on node: Int) throws -> Int { try self.nodes[node].entries().values.count { $0.payload == nil } }
 
     /// Of how many replicas a node has dropped tombstones.
     package func floorCount(of node: Int) -> Int { self.nodes[node].replica?.store.floors.floors.count ?? 0 }

@@ -53,6 +53,8 @@ package final class World {
     var floors = Floors()
     /// The latest deadline up to which any node has dropped entries that had expired, in milliseconds since 1970.
     var collectedThrough: UInt64 = 0
+    /// The latest deadline up to which any node has had the values of entries leave.
+    var passedThrough: UInt64 = 0
     /// Of each key the greatest version that rotted on a disk. Where no other had it, it is gone with what it had overwritten, and counts as seen.
     var rotted: [Int: Stamp] = [:]
     /// Of what nodes took along, what has nothing to do where nothing else is.
@@ -242,6 +244,7 @@ package final class World {
             self.floors.join(replica.store.floors)
         }
         if replica.store.collectedThrough > node.collectedThrough { try self.noteCollection(of: node, through: replica.store.collectedThrough) }
+        if replica.store.passedThrough > self.passedThrough { try self.notePassed(by: node, through: replica.store.passedThrough) }
         if wasJoining, !replica.isJoining {
             self.counts[.joined] += 1
             // Nothing that it was given is shown before its time.

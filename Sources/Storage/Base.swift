@@ -119,8 +119,8 @@ package protocol BaseWriter: DeadlineIndex {
     ///
     /// - Returns: false, with nothing stored, where its place is not behind all others.
     func append(_ record: RecordView, token: Token) throws(StoreError) -> Bool
-    /// Where the first tombstone of a replica is, up to a sequence number.
-    func firstTombstone(of replica: ReplicaID, through sequence: UInt64) throws(StoreError) -> IndexedPlace?
+    /// Where the first tombstones of a replica are, up to a sequence number, ascending, no more than so many.
+    func tombstones(of replica: ReplicaID, through sequence: UInt64, limit: Int) throws(StoreError) -> [IndexedPlace]
     /// Takes a tombstone out of the index: what has its key is another version.
     func forgetTombstone(_ dot: Dot) throws(StoreError)
     /// Takes an entry with a deadline out of the index: what has its key is another version.

@@ -13,17 +13,24 @@ package struct DrainJob: Sendable {
     var drops = Drops()
     /// What has left the base of that: the rest is to leave it; nil where nothing is.
     var purged: Drops?
+    /// The values of which entries are to leave, as these have expired; nil where there are none.
+    var expiring: ExpirationRange?
     /// Where the drain counts the entries it has stored, for pacing.
     package let progress: DrainProgress
 }
 
-/// Entries stored so far by a running drain: written by the drain thread, read by the core loop.
+/// How far a running drain is: written by the drain thread, read by the core loop.
 package final class DrainProgress: Sendable {
     private let stored = Atomic<Int>(0)
+    private let taken = Atomic<Int>(0)
 
     package init() {}
 
+    /// Entries stored so far.
     package var entries: Int { self.stored.load(ordering: .relaxed) }
+    /// Entries stored so far, and taken out.
+    package var work: Int { self.entries + self.taken.load(ordering: .relaxed) }
+    func tookOut() { self.taken.add(1, ordering: .relaxed) }
     func add(_ count: Int) { self.stored.add(count, ordering: .relaxed) }
     func restart(at count: Int) { self.stored.store(count, ordering: .relaxed) }
 }
@@ -49,7 +56,7 @@ package struct DigestAdjustment: Equatable, Sendable {
     }
 }
 
-/// Moves one frozen table to the base, in token order, in transactions of bounded size.
+/// Moves one frozen table to the base, in token order, in transactions of bounded size. First what was dropped leaves the base: the table takes its room.
 ///
 /// - Invariant: LMDB's checkpoint moves with the last transaction only. A crash in between leaves newer versions of some keys
 ///   below an older checkpoint, and replay puts the same versions over them again.
@@ -59,7 +66,7 @@ package struct Drain {
     /// syncs but no less time: LMDB keeps its dirty pages in a sorted array, and inserting into it becomes what a drain does.
     package static let transactionPages = 12_000
     private static let pageByteCount = 4_096
-    /// How many entries are stored between two reports of progress.
+    /// How many entries are stored or taken out between two reports of progress.
     static let stepEntries = 256
 
     let job: DrainJob
@@ -83,6 +90,9 @@ package struct Drain {
         var entries = 0
         var insertedBytes = 0
         var overflowPages = 0
+        var taken = 0
+        /// An entry that goes has two rows in an index, each beside others that go with it.
+        private static let takenPerIndexPage = 8
 
         mutating func stored(_ record: RecordView, isNew: Bool) {
             self.entries += 1
@@ -90,10 +100,16 @@ package struct Drain {
             self.overflowPages += record.value.count / Drain.pageByteCount
         }
 
+        mutating func tookOut() {
+            self.entries += 1
+            self.taken += 1
+        }
+
         func pages(through token: Token) -> Int {
             let share = Double(token.rawValue - self.start.rawValue) / 0x1p64
             let inRange = Int(share * Double(self.entryPages)) + 1
-            return min(self.entries, inRange) + self.insertedBytes / (Drain.pageByteCount / 2) + self.overflowPages
+            let indexPages = self.taken / Self.takenPerIndexPage
+            return min(self.entries, inRange) + self.insertedBytes / (Drain.pageByteCount / 2) + self.overflowPages + indexPages
         }
     }
 
@@ -117,10 +133,8 @@ package struct Drain {
     /// Does the next piece of work. After an error the open transaction is forgotten; `retry` begins it again.
     package mutating func step() throws(StoreError) -> Step {
         do throws(StoreError) {
-            guard let next = self.next else {
-                if let step = try self.purgeSome() { return step }
-                return try self.finish()
-            }
+            if !self.purge.isOver { return try self.purgeSome() }
+            guard let next = self.next else { return try self.finish() }
             let token = self.job.table[next].token
             if let transaction, transaction.pages(through: token) >= self.transactionPages {
                 return .committed(try self.commit(nil))
@@ -179,9 +193,23 @@ package struct Drain {
         let stored = try self.writer.seek(slot.token, key: record.key)
         let old = stored.flatMap { self.job.hidden.isEmpty || !self.job.hidden.isLost($0, under: self.digestKey) ? $0.record : nil }
         if slot.fold != .this { self.adjust(record, at: slot.token, below: slot.fold == .below ? old : nil) }
+        if self.job.drops.contain(record) {  // It came again when it had been dropped, or was in the log behind what the base had.
+            if old != nil {
+                try self.writer.remove(slot.token, key: record.key)
+                self.transaction!.entries += 1
+            }
+            return
+        }
         // A transaction before a crash has stored it. One that has rotted since is stored again.
         if let stored, let old, old.isSameVersion(as: record), stored.isIntact { return }
         let isNew = stored == nil
+        if let expiring = self.job.expiring, let expiration = record.expiration, expiration <= expiring.through,
+            try self.storeHeader(of: record, key: record.key, token: slot.token)
+        {
+            if isNew { self.transaction!.insertedBytes += record.key.count + RecordLayout.maximumHeaderByteCount }
+            self.transaction!.entries += 1
+            return
+        }
         try self.writer.put(record, token: slot.token)
         self.transaction!.stored(record, isNew: isNew)
     }

@@ -38,6 +38,12 @@ extension Expiration {
     }
 }
 
+/// A part of the order in which entries expire.
+struct ExpirationRange: Sendable {
+    let behind: Expiration
+    let through: Expiration
+}
+
 /// What counts as absent although the base may have it: tombstones at or below a floor, and entries there that had expired when they were looked at.
 ///
 /// That follows from what is durable alone, and not from a clock: a clock that is set back brings nothing back that has left the digest.

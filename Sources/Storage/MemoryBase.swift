@@ -193,8 +193,8 @@ package final class MemoryBase: Base {
             self.lender.takeBack()
         }
 
-        func firstTombstone(of replica: ReplicaID, through sequence: UInt64) -> IndexedPlace? {
-            self.staged!.entries.tombstones(of: replica, 0...sequence).first
+        func tombstones(of replica: ReplicaID, through sequence: UInt64, limit: Int) -> [IndexedPlace] {
+            Array(self.staged!.entries.tombstones(of: replica, 0...sequence).prefix(limit))
         }
 
         func forgetTombstone(_ dot: Dot) {}

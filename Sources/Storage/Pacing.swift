@@ -54,7 +54,7 @@ package struct Pacing: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - fill: the share of the live table that is taken.
-    ///   - drained: entries that the running drain has stored; nil where none runs.
+    ///   - drained: entries that the running drain has stored or taken out; nil where none runs.
     mutating func replenish(fill: Double, drained: Int?, at now: Instant) {
         guard let drain, let drained else {
             self.allowance = 1 - fill
@@ -79,7 +79,7 @@ package struct Pacing: Equatable, Sendable {
 extension Store {
     /// Says how much may be written now; called once a tick.
     package func replenish(at now: Instant) {
-        self.pacing.replenish(fill: self.fill, drained: self.frozen?.progress?.entries, at: now)
+        self.pacing.replenish(fill: self.fill, drained: self.frozen?.progress?.work, at: now)
     }
 
     /// The share of the live table that is taken, by entries or by bytes.

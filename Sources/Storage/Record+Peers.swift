@@ -27,7 +27,7 @@ extension RecordLayout {
     ///
     /// - Parameter withPayload: false leaves the value out, and all but that is as in the whole record.
     package static func appendFrame(of record: RecordView, withPayload: Bool = true, to bytes: inout [UInt8]) {
-        let value = withPayload ? record.value : UnsafeRawBufferPointer(rebasing: record.value.dropLast(record.payload.count))
+        let value = withPayload ? record.value : record.headerBytes
         let byteCount = Self.frameByteCount + record.key.count + value.count
         let start = bytes.count
         bytes.reserveCapacity(start + byteCount)

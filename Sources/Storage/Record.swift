@@ -35,7 +35,10 @@ package struct VersionHeader: Equatable, Sendable {
 ///             40  u64 stamp: milliseconds << 16 | counter
 ///             48  u64 expiry, where the flag says so
 ///              …  stamp's replica id 16 B, where it is not the dot's
-///     payload  …  the value
+///     payload  …  the value, or in its place, where that has left: u64 XXH3-64 of the header, seeded by the key's token
+///
+/// The value of an entry that has expired may leave before the entry does, which digest, merges and floors still need: such a record is *header-only*. Its
+/// length alone says so, as the header has to stay what the fingerprint was made of; so values no longer than what takes their place stay.
 ///
 /// The fingerprint is hashed over key length, key and header, which lie side by side; with the length in front and the flags
 /// naming the optional fields that encoding is injective. The checksum stands for the value in it.
@@ -47,6 +50,8 @@ package enum RecordLayout {
     package static let maximumHeaderByteCount = 72
     /// The longest key, in bytes. LMDB's keys end at 511, and the token takes eight of them.
     package static let maximumKeyByteCount = 500
+    /// The checksum of a header without its value.
+    static let headerSumByteCount = 8
     /// The longest value that a record can carry, whatever a node's own limit: a record and its batch stay below 1 GiB.
     package static let maximumPayloadByteCount = 512 << 20
 

@@ -59,9 +59,19 @@ package struct RecordView {
 
     private var isWellFormed: Bool {
         guard self.hasHeader else { return false }
-        let payloadByteCount = Int(self.header.integer(UInt32.self, at: 12))
-        return self.headerByteCount + payloadByteCount == self.value.count
+        return self.headerByteCount + self.payloadByteCount == self.value.count || self.isHeaderOnly
     }
+
+    /// The length of the value as it was written.
+    private var payloadByteCount: Int { Int(self.header.integer(UInt32.self, at: 12)) }
+
+    /// True where the value has left, as this had expired: it is read by nobody any more, whatever a clock says.
+    @inline(__always)
+    package var isHeaderOnly: Bool {
+        self.isExpiring && self.mayLoseValue && self.value.count == self.headerByteCount + RecordLayout.headerSumByteCount
+    }
+
+    private var mayLoseValue: Bool { self.payloadByteCount > RecordLayout.headerSumByteCount }
 
     @inline(__always)
     private var header: UnsafeRawPointer { self.value.baseAddress! }
@@ -92,12 +102,13 @@ package struct RecordView {
         return !self.isTombstone && !self.isExpired(at: wall)
     }
 
-    /// True where a deadline has passed by this clock.
+    /// True where a deadline has passed by this clock, or had by that of a node where the value has left since.
     package func isExpired(at wall: WallTime) -> Bool {
-        self.flags & RecordLayout.Flags.expiry != 0 && wall.milliseconds > self.expiryMilliseconds
+        self.flags & RecordLayout.Flags.expiry != 0 && (wall.milliseconds > self.expiryMilliseconds || self.isHeaderOnly)
     }
 
     /// A value that will expire, or has: what INFO counts as `expires`.
+    @inline(__always)
     var isExpiring: Bool { self.flags & (RecordLayout.Flags.tombstone | RecordLayout.Flags.expiry) == RecordLayout.Flags.expiry }
 
     /// True of what may be dropped some day: a delete, or a value with a deadline.
@@ -117,18 +128,34 @@ package struct RecordView {
             dot: self.dot, stamp: self.stamp, kind: self.kind, isTombstone: self.isTombstone, expiryMilliseconds: self.expiryMilliseconds)
     }
 
-    /// The value's bytes; empty for a tombstone.
-    package var payload: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self.value[self.headerByteCount...]) }
+    /// The value's bytes; empty for a tombstone, and where the value has left.
+    package var payload: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: self.isHeaderOnly ? self.value[..<0] : self.value[self.headerByteCount...])
+    }
 
-    /// True where header and payload are what was written under this token.
+    /// All but the value.
+    package var headerBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self.value[..<self.headerByteCount]) }
+
+    /// Stands for all that was written, the value included, also where that has left.
+    package var checksum: UInt64 { self.header.integer(at: 0) }
+
+    /// True where header and payload are what was written under this token; of a record that is header-only where the header is.
     func isIntact(token: Token) -> Bool {
-        checksum(of: UnsafeRawBufferPointer(rebasing: self.value[8...]), seed: token.rawValue) == self.header.integer(UInt64.self, at: 0)
+        if self.isHeaderOnly { return self.headerSum(token: token) == self.header.integer(UInt64.self, at: self.headerByteCount) }
+        return Digests.checksum(of: UnsafeRawBufferPointer(rebasing: self.value[8...]), seed: token.rawValue) == self.checksum
+    }
+
+    private func headerSum(token: Token) -> UInt64 { Digests.checksum(of: self.headerBytes, seed: token.rawValue) }
+
+    /// What of the record stays in LMDB when its value leaves; nil where the value stays.
+    func headerOnlyValue(token: Token) -> [UInt8]? {
+        guard self.isExpiring, self.mayLoseValue, !self.isHeaderOnly else { return nil }
+        return [UInt8](self.headerBytes) + withUnsafeBytes(of: self.headerSum(token: token).littleEndian) { [UInt8]($0) }
     }
 
     /// True where both are the same write of the same key.
     func isSameVersion(as other: RecordView) -> Bool {
-        self.dot == other.dot && self.stampTime == other.stampTime
-            && self.header.integer(UInt64.self, at: 0) == other.header.integer(UInt64.self, at: 0)
+        self.dot == other.dot && self.stampTime == other.stampTime && self.checksum == other.checksum
     }
 
     /// The entry's part of every digest that covers it.
@@ -155,8 +182,8 @@ extension RecordView {
         if self.stamp != other.stamp { return self.stamp < other.stamp }
         if self.isTombstone != other.isTombstone { return other.isTombstone }
         if self.dot != other.dot { return self.dot < other.dot }
-        let (own, others) = (self.header.integer(UInt64.self, at: 0), other.header.integer(UInt64.self, at: 0))
-        if own != others { return own < others }
+        if self.checksum != other.checksum { return self.checksum < other.checksum }
+        if self.isHeaderOnly || other.isHeaderOnly { return false }  // It is the same.
         return self.value.lexicographicallyPrecedes(other.value)
     }
 }

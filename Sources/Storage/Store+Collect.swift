@@ -16,6 +16,9 @@ import Versioning
 ///             └───────────────┴──────────→ deadlines
 ///                          collected
 ///
+/// What waits for a floor, which may be long where a member is away, keeps its header alone: its value leaves with the next drain, and is shown to nobody
+/// from then on, whatever a clock says later.
+///
 /// - Invariant: both bounds are in the log before they count, so that digest, scans and every start agree on what was dropped.
 /// - Invariant: the sweep of the deadlines stays behind the clock that it is told, and a floor is never raised over an entry within it that this
 ///   clock does not hold for expired: a clock that was set back would otherwise have it dropped alive.
@@ -54,6 +57,12 @@ extension Store {
 
     /// The deadline up to which entries have been looked at, in milliseconds since 1970.
     package var collectedThrough: UInt64 { self.drops.expired.milliseconds }
+
+    /// The deadline up to which the values of entries may leave before the entries do, in milliseconds since 1970.
+    package var passedThrough: UInt64 { self.passed.milliseconds }
+
+    /// The entries whose values leave with a drain that begins now, and those that it stores without them; nil where none has been passed.
+    var leavingValues: ExpirationRange? { self.passed > .none ? ExpirationRange(behind: self.emptied, through: self.passed) : nil }
 
     /// Looks at up to `budget` entries more of those whose deadlines are no later than a moment, and drops what lies at or below the floors.
     ///

@@ -18,6 +18,8 @@ extension Store {
         let replica = self.identity.replica
         var header = record.versionHeader
         header.dot = Dot(replica: replica, sequence: self.seen.watermark(of: replica) + 1)
+        // Of a value that has left nothing is to show, whatever a clock says later; what is older it still has to keep away.
+        if record.isHeaderOnly { (header.isTombstone, header.expiryMilliseconds) = (true, 0) }
         let payload = record.payload
         return self.put(header, key: record.key, token: token, payloadByteCount: payload.count, at: now) { $0.copyMemory(from: payload) }
     }

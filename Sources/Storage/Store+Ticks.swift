@@ -39,8 +39,8 @@ extension Store {
         return self.oldestPut.map { now >= $0 + self.configuration.tableAge } ?? true
     }
 
-    /// Dropped entries lie in the base that can leave it: nothing but a bootstrap writes to that of a joiner.
-    private var hasDrops: Bool { self.undrainedDrops > 0 && !self.isLoading && !self.isJoining }
+    /// Dropped entries lie in the base that can leave it, or values of expired ones: nothing but a bootstrap writes to that of a joiner.
+    private var hasDrops: Bool { (self.undrainedDrops > 0 || self.emptied < self.passed) && !self.isLoading && !self.isJoining }
 
     /// They leave with the next table, by themselves where there is none for long, and before a stop.
     private func hasDropsToDrain(at now: Instant) -> Bool {
@@ -75,10 +75,11 @@ extension Store {
         let progress = DrainProgress()
         self.frozen!.progress = progress
         (self.frozen!.drops, self.frozen!.purges) = (self.undrainedDrops, self.undrainedDrops > 0 ? self.drops : nil)
-        self.pacing.drainStarted(entries: frozen.table.count, at: now)
+        self.frozen!.empties = self.passed
+        self.pacing.drainStarted(entries: frozen.table.count + self.undrainedDrops, at: now)
         return DrainJob(
             table: frozen.table, checkpoint: frozen.checkpoint, hidden: self.hidden, drops: self.drops,
-            purged: self.undrainedDrops > 0 ? self.purged : nil, progress: progress)
+            purged: self.undrainedDrops > 0 ? self.purged : nil, expiring: self.leavingValues, progress: progress)
     }
 
     /// Everything before `position` is in the file.
@@ -154,6 +155,7 @@ extension Store {
         self.drainedSeen = self.frozen!.checkpoint.seen
         self.undrainedDrops -= self.frozen!.drops
         if let purges = self.frozen!.purges { self.purged = purges }
+        self.emptied = min(self.frozen!.empties, self.passed)
         self.frozen = nil
         self.drainEndedWithRoom()
         self.counters.drains += 1
@@ -186,6 +188,8 @@ package struct FrozenTable {
     /// The dropped entries that its drain takes out of the base: how many, and up to where; nil where none.
     var drops = 0
     var purges: Drops?
+    /// Up to where in the order of deadlines its drain takes values away.
+    var empties = Expiration.none
     /// Set once the drain has begun, which is not before the log is synced up to the checkpoint.
     package internal(set) var progress: DrainProgress?
 }

@@ -48,7 +48,9 @@ package final class Store {
     /// What has left the base of what was dropped.
     var purged = Drops()
     /// Up to where entries that have expired were looked at since the start: behind `collected` none of them was to be dropped on sight.
-    var passed = Expiration.none
+    var passed = Expiration.none { didSet { self.emptied = min(self.emptied, self.passed) } }
+    /// Up to where the values of expired entries have left the base.
+    var emptied = Expiration.none
     /// Where expired entries above the floors may be.
     var waitingExpired = WaitingExpired()
     /// When the next entry of the base expires that no sweep has looked at, in milliseconds since 1970; nil where none does, or a drain has changed that.

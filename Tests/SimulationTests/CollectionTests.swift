@@ -59,9 +59,13 @@ import Testing
         for number in 0..<10 { try world.set("key\(number)", to: "older", on: number % 3) }
         try world.run(for: .seconds(5))
         world.kill(2)
-        for number in 0..<10 { try world.set("key\(number)", to: "value", forMilliseconds: 2_000, on: number % 2) }
+        for number in 0..<10 { try world.set("key\(number)", to: "a newer value", forMilliseconds: 2_000, on: number % 2) }
         try world.run(for: .seconds(120))
         #expect((0..<2).allSatisfy { world.expiring(of: $0).held == 10 && world.expiring(of: $0).dropped == 0 })
+        #expect(try (0..<2).allSatisfy { try world.withoutValues(on: $0) == 10 }, "the values take no room meanwhile")
+        world.setClock(of: 0, aheadBy: -600_000)
+        #expect(try world.read("key3", on: 0) == nil, "a clock that is set back shows none of them again")
+        world.setClock(of: 0, aheadBy: 0)
         let status = try #require(try world.ask("HEARSAY", "STATUS", of: 1))
         #expect(status.contains("10 expired entries wait to be dropped, 0 dropped"), "\(status)")
         try world.start(2)

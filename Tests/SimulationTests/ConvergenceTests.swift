@@ -47,10 +47,11 @@ import Testing
         }
         // JoiningTests demands the one; a node among five that knows the others' clocks writes nothing that they refuse, and ClockTests has those.
         for happening in Happening.allCases where ![.resumedBootstraps, .farStamps].contains(happening) {
-            #expect(totals.counts[happening] >= 100, "\(happening.rawValue): \(totals.counts[happening])")
+            // Few stores that are given up have something that nobody can judge.
+            #expect(totals.counts[happening] >= (happening == .salvaged ? 30 : 100), "\(happening.rawValue): \(totals.counts[happening])")
         }
         // What deletes are safe from has to have been tried: dropping, taking over, fences, amnesia, holds, damage, expiry.
-        for happening in [Happening.drops, .adoptions, .returns, .renewals, .holds, .lostEntries, .expirations] {
+        for happening in [Happening.drops, .adoptions, .returns, .renewals, .holds, .lostEntries, .expirations, .emptied] {
             let histories = totals.counts.histories(with: happening)
             #expect(histories * 100 >= Self.histories, "\(happening.rawValue): in \(histories) of \(Self.histories) histories")
         }

@@ -32,7 +32,7 @@ import Versioning
         }
 
         /// Writes keys, the value of each with a deadline or, with 0, none.
-        func put(_ numbers: Range<Int>, expiry: UInt64, isTombstone: Bool = false) {
+        func put(_ numbers: Range<Int>, expiry: UInt64, isTombstone: Bool = false, payloadByteCount: Int = 0) {
             for number in numbers {
                 let (replica, key) = (self.store.identity.replica, Self.key(number))
                 self.time += 1
@@ -40,7 +40,9 @@ import Versioning
                     dot: Dot(replica: replica, sequence: self.store.seen.watermark(of: replica) + 1),
                     stamp: Stamp(time: self.time, replica: replica), isTombstone: isTombstone, expiryMilliseconds: expiry)
                 key.withUnsafeBytes { key in
-                    _ = self.store.put(header, key: key, token: self.store.token(of: key), payloadByteCount: 0, at: self.now) { _ in }
+                    _ = self.store.put(header, key: key, token: self.store.token(of: key), payloadByteCount: payloadByteCount, at: self.now) {
+                        $0.copyBytes(from: repeatElement(UInt8(truncatingIfNeeded: number), count: $0.count))
+                    }
                 }
                 if isTombstone { self.expected.remove(number) } else { self.expected.insert(number) }
             }
@@ -137,6 +139,20 @@ import Versioning
             let recount = try #require(try self.store.recount(from: .first, budget: .max))
             #expect(recount.mismatch == nil && recount.entries >= self.expected.count)
             #expect(self.store.liveKeys == self.expected.count)
+        }
+
+        /// The lengths of the values that the base has, by the numbers of their keys; nil where the value has left.
+        func storedValues() throws -> [Int: Int?] {
+            let reader = try self.base.makeReader()
+            try reader.open()
+            var (values, next): ([Int: Int?], BaseEntry?) = ([:], try reader.seek(.first))
+            while let entry = next {
+                #expect(entry.isIntact)
+                let record = try #require(entry.record)
+                values[Int(String(decoding: entry.key.dropFirst(4), as: UTF8.self))!] = .some(record.isHeaderOnly ? nil : record.payload.count)
+                next = try reader.advance()
+            }
+            return values
         }
 
         var stored: BaseStatistics { get throws { try self.base.statistics() } }
@@ -309,6 +325,57 @@ import Versioning
         try subject.settle()
         try subject.check()
         #expect(try subject.stored.entries == 20 && subject.stored.expiring == 10)
+    }
+
+    @Test(arguments: OrderedBaseTests.Fixture.all)
+    func `values that have expired leave the base with the next drain, and their entries stay until a floor lets them go`(
+        fixture: OrderedBaseTests.Fixture
+    ) throws {
+        let subject = try Subject(fixture)
+        subject.put(0..<300, expiry: 500, payloadByteCount: 1_000)
+        subject.put(300..<310, expiry: 2_000, payloadByteCount: 1_000)
+        subject.put(310..<320, expiry: 0, payloadByteCount: 1_000)
+        subject.put(320..<330, expiry: 500, payloadByteCount: 8)
+        try subject.settle()
+        let digest = subject.store.foldedDigest
+        #expect(try subject.storedValues().values.allSatisfy { $0 != nil })
+        try subject.collect(through: 1_000)
+        #expect(!subject.store.isDrained, "a drain comes though nothing is written")
+        // What has expired before it is stored is stored without its value; of a newer version of a key nothing is taken.
+        subject.put(330..<340, expiry: 400, payloadByteCount: 1_000)
+        subject.put(0..<2, expiry: 0, payloadByteCount: 1_000)
+        try subject.settle()
+        let values = try subject.storedValues()
+        #expect((2..<300).allSatisfy { values[$0] == .some(nil) } && (330..<340).allSatisfy { values[$0] == .some(nil) })
+        #expect((300..<320).allSatisfy { values[$0] == 1_000 } && (320..<330).allSatisfy { values[$0] == 8 } && values[0] == 1_000)
+        try subject.check()
+        #expect(subject.store.foldedDigest != digest && subject.store.counters.droppedExpired == 0)
+        try subject.restart()
+        try subject.check()
+        try subject.settle()
+        try subject.collect(through: 1_000)
+        try subject.sweep(expired: 1_000)
+        subject.expected.subtract(2..<300)
+        subject.expected.subtract(320..<340)
+        try subject.check()
+        try subject.settle()
+        #expect(try subject.stored.entries == 22)
+    }
+
+    @Test(arguments: OrderedBaseTests.Fixture.all)
+    func `a drain takes values in as many transactions as it needs, and a start begins with all of them`(fixture: OrderedBaseTests.Fixture) throws {
+        let subject = try Subject(fixture)
+        subject.put(0..<1_000, expiry: 500, payloadByteCount: 100)
+        subject.put(1_000..<2_000, expiry: 700, payloadByteCount: 100)
+        try subject.settle()
+        try subject.collect(through: 600)
+        try subject.settle()
+        #expect(try subject.storedValues().values.count { $0 == nil } == 1_000)
+        try subject.restart()
+        try subject.collect(through: 1_000)
+        try subject.settle()
+        #expect(try subject.storedValues().values.allSatisfy { $0 == nil })
+        try subject.check()
     }
 
     @Test func `a store of a program that kept no index of deadlines gets one when it is opened`() throws {

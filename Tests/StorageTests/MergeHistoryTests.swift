@@ -26,6 +26,7 @@ import Versioning
         #expect(met.applied > 500 && met.superseded > 200 && met.known > 200 && met.refused > 50 && met.restarts > 50 && met.drains > 100, "\(met)")
         #expect(met.restartsInDrain > 20, "\(met)")
         #expect(met.dropped > 50 && met.expired > 15 && met.raises > 150 && met.revived > 8 && met.removed > 5, "\(met)")
+        #expect(met.emptied > 30, "\(met)")
         #expect(met.answered > 100 && met.notHeld > 300 && met.sweeps > 30 && met.replicaChanges > 100, "\(met)")
     }
 }
@@ -49,6 +50,8 @@ struct MergeHistory {
         var dropped = 0
         var expired = 0
         var raises = 0
+        /// Entries that were found without their values.
+        var emptied = 0
         /// Versions that had been seen and were not there: taken again from a session, and refused.
         var revived = 0
         var removed = 0
@@ -68,6 +71,7 @@ struct MergeHistory {
             self.dropped += other.dropped
             self.expired += other.expired
             self.raises += other.raises
+            self.emptied += other.emptied
             self.revived += other.revived
             self.removed += other.removed
         }
@@ -110,6 +114,8 @@ struct MergeHistory {
     private var model = Model()
     /// What the model was when all that had been put was in the log.
     private var committed = Model()
+    /// The furthest that a sweep of the deadlines has been, by any process.
+    private var latestPassed = Expiration.none
     private var now = Instant(nanoseconds: 0)
     private var clock: HybridLogicalClock
     /// Versions of the foreign replicas, each with the sequence number that it will have for ever.
@@ -188,7 +194,7 @@ struct MergeHistory {
         let header = VersionHeader(
             dot: dot, stamp: self.clock.issue(at: WallTime(milliseconds: 1_000 + self.random.next() % 200)), isTombstone: isTombstone,
             expiryMilliseconds: isTombstone ? 0 : self.deadline())
-        let payload: [UInt8] = isTombstone ? [] : [1, 2, 3]
+        let payload: [UInt8] = isTombstone ? [] : Array(1...12)
         let frame = key.withUnsafeBytes { key in
             let token = self.store.token(of: key)
             self.store.put(header, key: key, token: token, payloadByteCount: payload.count, at: self.now) { $0.copyBytes(from: payload) }
@@ -262,6 +268,7 @@ struct MergeHistory {
 
     /// Drops some entries that have expired by a clock that reads anything.
     private mutating func collectSome() throws {
+        defer { self.latestPassed = max(self.latestPassed, self.store.passed) }
         if Bool.random(using: &self.random) {
             try self.commit()
             while self.drain != nil { try self.stepDrain() }
@@ -430,13 +437,25 @@ struct MergeHistory {
 
     // MARK: Checks
 
-    private func check() throws {
-        var found: [[UInt8]: [UInt8]] = [:]
+    private mutating func check() throws {
+        var (found, emptied): ([[UInt8]: [UInt8]], Set<[UInt8]>) = ([:], [])
         try self.store.scan(Token.first...Token.last) { entry in
+            let record = entry.record!
             var frame: [UInt8] = []
-            RecordLayout.appendFrame(of: entry.record!, to: &frame)
+            RecordLayout.appendFrame(of: record, withPayload: !record.isHeaderOnly, to: &frame)
             found[Array(entry.key)] = frame
+            if record.isHeaderOnly {
+                emptied.insert(Array(entry.key))
+                #expect(record.expiration! <= self.latestPassed && record.isIntact(token: entry.token) && record.payload.isEmpty)
+            }
             return true
+        }
+        self.met.emptied += emptied.count
+        for key in emptied {
+            var header: [UInt8] = []
+            self.model.entries[key]?.withRecord { RecordLayout.appendFrame(of: $0!, withPayload: false, to: &header) }
+            #expect(found[key] == header)
+            found[key] = self.model.entries[key]
         }
         #expect(found == self.model.entries)
         #expect(self.store.seen == self.model.seen)

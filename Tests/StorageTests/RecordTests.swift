@@ -34,6 +34,56 @@ import Versioning
         }
     }
 
+    @Test(arguments: [Self.headers[2], TestRecord.header(expiry: 7, stampReplica: TestRecord.otherReplica)])
+    func `a value that has expired leaves, with all that stands for it staying what it was`(header: VersionHeader) throws {
+        let key = [UInt8]("key")
+        let token = TestRecord.token(of: key)
+        for payload in [[UInt8](repeating: 3, count: 9), [UInt8](repeating: 4, count: 5_000)] {
+            try TestRecord.frame(header, key: key, payload: payload).withRecord { whole in
+                let whole = try #require(whole)
+                #expect(!whole.isHeaderOnly)
+                let value = try #require(whole.headerOnlyValue(token: token))
+                #expect(value.count == whole.headerBytes.count + 8)
+                try key.withUnsafeBytes { key in
+                    try value.withUnsafeBytes { value in
+                        let left = try #require(RecordView(key: key, value: value))
+                        #expect(left.isHeaderOnly && left.payload.isEmpty && left.headerOnlyValue(token: token) == nil)
+                        #expect(left.versionHeader == header && left.checksum == whole.checksum && left.isSameVersion(as: whole))
+                        #expect(left.fingerprint(under: TestRecord.digestKey) == whole.fingerprint(under: TestRecord.digestKey))
+                        #expect(left.isIntact(token: token) && !left.isIntact(token: Token(rawValue: token.rawValue ^ 1)))
+                        #expect(!left.precedes(whole) && !whole.precedes(left))
+                        #expect(!left.isReadable(at: WallTime(milliseconds: 0)), "whatever the clock says")
+                        // Among peers it travels like any other.
+                        var frame: [UInt8] = []
+                        RecordLayout.appendFrame(of: left, to: &frame)
+                        frame.withUnsafeBytes { #expect(RecordView.received($0, under: TestRecord.digestKey)?.record.isHeaderOnly == true) }
+                        var (header, wholeHeader): ([UInt8], [UInt8]) = ([], [])
+                        RecordLayout.appendFrame(of: left, withPayload: false, to: &header)
+                        RecordLayout.appendFrame(of: whole, withPayload: false, to: &wholeHeader)
+                        #expect(header == wholeHeader)
+                    }
+                }
+                // No bit of it reads as another version.
+                for index in value.indices {
+                    var changed = value
+                    changed[index] ^= 0x10
+                    key.withUnsafeBytes { key in
+                        changed.withUnsafeBytes { #expect(RecordView(key: key, value: $0).map { $0.isIntact(token: token) } != true) }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func `no value leaves that has no deadline, and none that is no longer than what takes its place`() {
+        let key = [UInt8]("key")
+        for (header, count) in [(Self.headers[2], 7), (Self.headers[2], 8), (Self.headers[0], 100), (Self.headers[1], 0), (Self.headers[4], 0)] {
+            TestRecord.frame(header, key: key, payload: [UInt8](repeating: 1, count: count)).withRecord {
+                #expect($0!.headerOnlyValue(token: TestRecord.token(of: key)) == nil && !$0!.isHeaderOnly)
+            }
+        }
+    }
+
     private func expect(_ record: RecordView, _ header: VersionHeader, _ key: [UInt8], _ payload: [UInt8]) {
         #expect(record.versionHeader == header)
         #expect(Array(record.key) == key && Array(record.payload) == payload)

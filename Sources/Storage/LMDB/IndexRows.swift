@@ -29,6 +29,24 @@ extension IndexedPlace {
     }
 }
 
+extension IndexedPlace {
+    /// Rows of the `tombstones` database, as one transaction sees it.
+    static func tombstones(
+        of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int, _ cursor: borrowing Cursor
+    ) throws(StoreError) -> [IndexedPlace] {
+        var places: [IndexedPlace] = []
+        let key = DotKey()
+        var item = try cursor.read(MDB_SET_RANGE, key.bytes(Dot(replica: replica, sequence: sequences.lowerBound)))
+        while let (key, value) = item, places.count < limit, let place = IndexedPlace(key, value), place.dot.replica == replica,
+            place.dot.sequence <= sequences.upperBound
+        {
+            places.append(place)
+            item = try cursor.read(MDB_NEXT, nil)
+        }
+        return places
+    }
+}
+
 /// Room for a place in the order of deadlines as a key of the `deadlines` database.
 struct ExpirationKey: ~Copyable {
     static let byteCount = 8 + DotKey.byteCount

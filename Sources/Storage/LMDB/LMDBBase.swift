@@ -233,16 +233,7 @@ private final class LMDBReader: BaseReader {
     }
 
     func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [IndexedPlace] {
-        var places: [IndexedPlace] = []
-        let cursor = try self.transaction.cursor(on: self.base.tombstones)
-        var item = try cursor.read(MDB_SET_RANGE, self.dotKey.bytes(Dot(replica: replica, sequence: sequences.lowerBound)))
-        while let (key, value) = item, places.count < limit, let place = IndexedPlace(key, value), place.dot.replica == replica,
-            place.dot.sequence <= sequences.upperBound
-        {
-            places.append(place)
-            item = try cursor.read(MDB_NEXT, nil)
-        }
-        return places
+        try IndexedPlace.tombstones(of: replica, sequences, limit: limit, self.transaction.cursor(on: self.base.tombstones))
     }
 
     func expiring(behind start: Expiration, through end: Expiration, limit: Int) throws(StoreError) -> [ExpiringPlace] {

@@ -17,7 +17,7 @@ final class LMDBWriter: BaseWriter {
     private var listing = Listing.none
 
     /// In which index a version is listed.
-    private enum Listing {
+    private enum Listing: Equatable {
         case none
         case tombstone(Dot)
         case expiring(Expiration)
@@ -49,6 +49,7 @@ final class LMDBWriter: BaseWriter {
     func put(_ record: RecordView, token: Token) throws(StoreError) {
         let entryKey = self.key.bytes(token, record.key)
         try self.cursor!.put(entryKey, record.value, isOnKey: self.isOnKey)
+        guard Listing(record) != self.listing else { return }
         try self.unlist()
         try self.list(record, entryKey)
     }
@@ -70,12 +71,8 @@ final class LMDBWriter: BaseWriter {
         }
     }
 
-    func firstTombstone(of replica: ReplicaID, through sequence: UInt64) throws(StoreError) -> IndexedPlace? {
-        let cursor = try self.transaction!.cursor(on: self.base.tombstones)
-        guard let (key, value) = try cursor.seek(from: self.dotKey.bytes(Dot(replica: replica, sequence: 0))),
-            let place = IndexedPlace(key, value), place.dot.replica == replica, place.dot.sequence <= sequence
-        else { return nil }
-        return place
+    func tombstones(of replica: ReplicaID, through sequence: UInt64, limit: Int) throws(StoreError) -> [IndexedPlace] {
+        try IndexedPlace.tombstones(of: replica, 0...sequence, limit: limit, self.transaction!.reader(on: self.base.tombstones))
     }
 
     func forgetTombstone(_ dot: Dot) throws(StoreError) { try self.transaction!.remove(self.dotKey.bytes(dot), from: self.base.tombstones) }
