@@ -132,6 +132,28 @@ final class CheckedBase {
         #expect(report.entries.texts == ["token \(token) key \"key-17-\" does not have its checksum"])
     }
 
+    @Test func `an entry whose value has left is counted as before, and one that rots then is named`() throws {
+        try self.base.fill(40)
+        let before = try self.base.report()
+        var left: [UInt8] = []
+        do {
+            let lmdb = try LMDBBase(folder: self.base.folder)
+            let writer = lmdb.makeWriter()
+            try writer.begin()
+            for number in [4, 9, 14] {
+                let key = CheckedBase.key(number)
+                let token = TestRecord.token(of: key)
+                left = try key.withUnsafeBytes { try #require(try writer.seek(token, key: $0)?.record?.headerOnlyValue(token: token)) }
+                try key.withUnsafeBytes { key in try left.withUnsafeBytes { try writer.put(RecordView(key: key, value: $0)!, token: token) } }
+            }
+            try writer.commit(nil as Checkpoint?)
+        }
+        let report = try self.base.report()
+        #expect(report.isIntact && report.counts?.sum == before.counts?.sum && report.counts?.expired == before.counts?.expired, "\(report)")
+        try self.base.flip(left, at: left.count - 1)
+        #expect(try self.base.report().entries.count == 1 && self.base.report().file.isEmpty)
+    }
+
     @Test func `a key that has rotted is one entry, as its checksum says that the token is right`() throws {
         try self.base.fill(50)
         try self.base.flip(CheckedBase.row(17), at: 8)
