@@ -101,8 +101,14 @@ package struct ExportPlace: Equatable, Sendable {
 package struct ExportCounts: Equatable, Sendable {
     package var undecided = 0
     package var salvaged = 0
+    /// The greatest sequence number of each replica among them at the start: an older copy of its store may be about to write under those again.
+    private var greatest: [ReplicaID: UInt64] = [:]
 
     package init() {}
+
+    package func greatest(of replica: ReplicaID) -> UInt64 { self.greatest[replica] ?? 0 }
+
+    mutating func note(_ dot: Dot) { self.greatest[dot.replica] = max(self.greatest(of: dot.replica), dot.sequence) }
 
     mutating func count(_ state: Export.State, by change: Int = 1) {
         switch state {

@@ -79,7 +79,10 @@ extension Store {
         while true {
             let exports = try reader.exports(behind: last, limit: 1_000)
             guard !exports.isEmpty else { return counts }
-            for export in exports { counts.count(export.state) }
+            for export in exports {
+                counts.count(export.state)
+                counts.note(export.dot)
+            }
             last = exports.last?.place
         }
     }
