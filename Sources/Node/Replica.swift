@@ -335,7 +335,13 @@ package final class Replica {
         self.tendClock()
         self.noteCommands(at: now)
         self.store.replenish(at: now)
-        self.store.holdsFreeze = self.digestTurn.isOn(jobs: self.digestJobs, isDraining: self.store.frozen != nil, at: now)
+        self.store.holdsFreeze = self.digestTurn.isOn(jobs: self.goingDigestJobs, isDraining: self.store.frozen != nil, at: now)
+    }
+
+    /// The digest jobs that could go on before the next drain: a session that brings entries waits for room in the table.
+    private var goingDigestJobs: Int {
+        guard self.digestJobs > 0, self.isHeldUp, let peers = self.peers else { return self.digestJobs }
+        return self.digestJobs - peers.links.count { $0.exchange != nil }
     }
 
     /// Ends a burst.

@@ -12,6 +12,8 @@ import Testing
         ("convergence: what a damaged node's log alone holds nobody asks it for", "--seed 16645"),
         ("convergence: of two damaged nodes each waits for the other to say what it has seen", "--seed 9544"),
         ("acknowledged-kept: what only a member had written that never came back was left behind by one that was fenced", "--seed 2730"),
+        ("liveness: nobody tells an older copy of a member what a fenced one has of it", "--seed 3384"),
+        ("convergence: a session keeps a full table from being drained, and waits for room in it", "--seed 15747"),
         ("acknowledged-kept: gaps that count as seen are nothing that a member has", "--seed 862"),
         ("seen-with-data: a member hears from others to have seen the gaps of an id that it has not settled", "--seed 9093"),
         ("digest-equals-scan: floors pass over the gaps of a settled id, where a session that broke had brought something", "--seed 4172"),
