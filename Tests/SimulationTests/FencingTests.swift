@@ -49,6 +49,35 @@ import Testing
     }
 
     @Test(arguments: Self.seeds)
+    func `what only a fenced member has of another's writes tells an older copy of that one that it is one, and none is lost (I20, I24)`(seed: UInt64)
+        throws
+    {
+        let world = try World.calm(seed: seed, nodes: 3)
+        try world.set("early", to: "value", on: 0)
+        try world.run(for: .seconds(10))
+        world.copyDisk(of: 0)
+        world.cutApart(1, 0)
+        world.cutApart(1, 2)
+        try world.set("late", to: "value", on: 0)
+        try world.run(for: .seconds(10))
+        world.joinTogether()
+        world.cutApart(2, 0)
+        world.cutApart(2, 1)
+        world.kill(0)
+        try world.run(for: .seconds(60))
+        #expect(try world.ask("HEARSAY", "FENCE", "node2", of: 1) == "+OK\r\n")
+        try world.putBackDisk(of: 0)
+        try world.run(for: .seconds(10))
+        #expect(try (0..<2).allSatisfy { try world.read("late", on: $0) == nil })
+        world.joinTogether()
+        try world.run(for: .seconds(60))
+        #expect(try (0..<3).allSatisfy { try world.read("late", on: $0) == "value" && world.read("early", on: $0) == "value" })
+        try world.heal()
+        try world.converge()
+        try world.check()
+    }
+
+    @Test(arguments: Self.seeds)
     func `what is kept aside is written again or given up at an operator's word, once`(seed: UInt64) throws {
         let world = try self.fenced(seed: seed)
         try world.heal()
