@@ -65,8 +65,8 @@ extension Drain {
             count += 1
             self.transaction!.tookOut()
         }
-        // A look begins its transaction at the first token again.
-        return count < Self.stepEntries ? .committed(try self.commit(nil)) : .stored
+        // What the next look finds may lie ahead of where this transaction began.
+        return count < Self.stepEntries || self.purge.found.isEmpty ? .committed(try self.commit(nil)) : .stored
     }
 
     // MARK: Looking

@@ -20,6 +20,7 @@ import Versioning
         private var random = SplitMix64(seed: 1)
         private var time: UInt64 = 1_000
         private var drain: Drain?
+        var transactionPages = 50
         private var now = Instant(nanoseconds: 0)
         /// The numbers of the keys that are to be there.
         var expected: Set<Int> = []
@@ -55,7 +56,7 @@ import Versioning
             for action in self.store.endTick(at: self.now) {
                 switch action {
                 case .append(let batch): _ = try self.writer.append([batch])
-                case .drain(let job): self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: 50)
+                case .drain(let job): self.drain = Drain(job, into: self.base.makeWriter(), transactionPages: self.transactionPages)
                 case .load, .sweep: break
                 }
             }
@@ -376,6 +377,21 @@ import Versioning
         try subject.settle()
         #expect(try subject.storedValues().values.allSatisfy { $0 == nil })
         try subject.check()
+    }
+
+    @Test func `a step may end with the last of what was found, and the next look begins at the first token again`() throws {
+        let subject = try Subject(OrderedBaseTests.Fixture.all[0])
+        // With an index page for each eight entries a transaction is full after 534: the second one ends with a whole step.
+        subject.transactionPages = 600
+        subject.put(0..<790, expiry: 0, isTombstone: true)
+        subject.put(790..<1_000, expiry: 500)
+        try subject.settle()
+        try subject.collect(through: 1_000)
+        try subject.sweep(expired: 1_000)
+        subject.expected.removeAll()
+        try subject.settle()
+        try subject.check()
+        #expect(try subject.stored.entries == 0)
     }
 
     @Test func `a store of a program that kept no index of deadlines gets one when it is opened`() throws {
