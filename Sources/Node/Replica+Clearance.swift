@@ -52,7 +52,7 @@ extension Replica {
     func tendSweep(at moment: Moment) throws(StoreError) {
         let (revision, expired) = (self.store.floorsRevision, self.store.counters.droppedExpired)
         try self.store.tendSweep()
-        if self.store.counters.droppedExpired != expired { self.collecting.lastAt = moment.now }
+        if self.store.counters.droppedExpired != expired { self.collecting.dropped(at: moment.now) }
         // Before anything that is read from the store without what was dropped: an older copy of one of the members must not take that for all there is.
         if self.store.floorsRevision != revision { for link in self.peers?.links ?? [] where link.isReady { self.sendClearance(on: link) } }
         try self.tendCollection(at: moment)

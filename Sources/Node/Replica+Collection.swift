@@ -14,8 +14,26 @@ extension Replica {
         var nextAt: Instant
         /// As many drains there had been when that was decided: each may bring earlier deadlines.
         var drains = 0
-        /// When it last dropped something.
-        var lastAt: Instant?
+        /// When it last dropped something, and since when without a pause.
+        private(set) var lastAt: Instant?
+        private var beganAt: Instant?
+
+        init(nextAt: Instant) { self.nextAt = nextAt }
+
+        mutating func dropped(at now: Instant) {
+            if self.lastAt.map({ now.since($0) > Self.pause }) ?? true { self.beganAt = now }
+            self.lastAt = now
+        }
+
+        /// True while so many entries go, one after the other, that digests differ all the time: each node is at another of them.
+        func goesOn(at now: Instant) -> Bool {
+            guard let beganAt, let lastAt else { return false }
+            return now.since(lastAt) <= Self.pause && lastAt.since(beganAt) >= Self.long
+        }
+
+        /// What a second brings goes in less, and then there is a pause.
+        private static let pause = Duration.milliseconds(500)
+        private static let long = Duration.seconds(1)
     }
 
     /// So many entries are looked at in a tick.
@@ -79,13 +97,13 @@ extension Replica {
     }
 
     /// Whether entries that have expired may explain differing roots: one side has dropped some of late, or the other may have. Clocks that differ by more
-    /// than the drift bound explain as much. What lasts longer has another reason.
+    /// than the drift bound explain as much. What lasts longer, and goes on when no more are dropped, has another reason.
     func isUneven(with link: PeerLink, at now: Instant) -> Bool {
         let offset = link.peer.flatMap { self.clockOffset(of: $0) }?.magnitude ?? 0
         let skew = 2 * self.driftMilliseconds + min(offset, StampBounds.heldMilliseconds) + Self.clockStepMilliseconds
         let span = .milliseconds(skew) + self.peers!.rounds.leastInterval * Self.clearingRounds
         guard self.mayHaveDropped(within: span, orWillWithin: skew, at: now) else { return false }
-        if link.unevenSince == nil { link.unevenSince = now }
+        if link.unevenSince == nil || self.collecting.goesOn(at: now) { link.unevenSince = now }
         guard now.since(link.unevenSince!) < span else { return false }
         self.peers!.counters.unevenRounds += 1
         return true
