@@ -74,14 +74,20 @@ extension Replica {
             self.sweeping.nextAt = moment.now + Self.sweepInterval(window: window)
             return
         }
-        let age = moment.wall.milliseconds - min(moment.wall.milliseconds, UInt64(window.wholeNanoseconds / 1_000_000))
-        let limit = Store.SweepLimit(floors: floors, stampTime: age << 16 | 0xffff, expired: self.expiredBefore(moment) ?? 0)
+        let limit = Store.SweepLimit(
+            floors: floors, stampTime: Self.stampTime(aged: window, at: moment.wall), expired: self.expiredBefore(moment) ?? 0)
         let progress = try self.store.sweep(limit, budget: Self.sweepEntries)
         switch progress {
         case .dropped, .advanced: self.sweeping.nextAt = moment.now + Self.stepInterval
         case .waits, .early, .done: self.sweeping.nextAt = moment.now + Self.sweepInterval(window: window)
         }
         self.noteSweep(progress)
+    }
+
+    /// The greatest stamp time that is so old.
+    static func stampTime(aged window: Duration, at wall: WallTime) -> UInt64 {
+        let milliseconds = wall.milliseconds - min(wall.milliseconds, UInt64(window.wholeNanoseconds / 1_000_000))
+        return milliseconds << UInt64(Stamp.counterBits) | 0xffff
     }
 
     /// So long a sweep waits between two steps: for raised floors to become durable, or for a drain.

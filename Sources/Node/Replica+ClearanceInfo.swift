@@ -7,9 +7,10 @@ import Versioning
 extension Replica {
     /// Fields of INFO's Hearsay section.
     func clearanceFields() -> [(String, String)] {
-        let counters = self.store.counters
+        let (counters, aged, isBlocked) = (self.store.counters, self.agedTombstones, !self.blockedBy.isEmpty)
         return [
             ("tombstones", "\(self.store.tombstones)"), ("tombstones_dropped", "\(counters.droppedTombstones)"),
+            ("tombstones_droppable", "\(isBlocked ? 0 : aged)"), ("tombstones_blocked", "\(isBlocked ? aged : 0)"),
             ("expired_waiting", "\(self.expiredWaiting)"), ("expired_dropped", "\(counters.droppedExpired)"),
             ("oldest_tombstone_seconds", self.oldestTombstoneSeconds.map { "\($0)" } ?? ""), ("gc_window_seconds", "\(self.windowSeconds)"),
             ("gc_blocked_by", self.blockedBy), ("gc_floors", "\(self.store.floors.floors.count)"),
@@ -21,9 +22,15 @@ extension Replica {
         ]
     }
 
-    /// Of those that have expired and lie in the base no more are counted.
+    /// Of those that have expired and lie in the base no more are counted, and of tombstones whose window has passed.
     private static let mostCounted = 10_000
     private var expiredWaiting: Int { (try? self.store.expiredWaiting(at: self.lastMoment.wall, limit: Self.mostCounted)) ?? 0 }
+
+    /// Those that the base has and nothing but a member, or what else is named as keeping them, keeps from being dropped.
+    private var agedTombstones: Int {
+        let window = ClusterSetting.window.duration(in: self.roster ?? Roster())
+        return (try? self.store.agedTombstones(through: Self.stampTime(aged: window, at: self.lastMoment.wall), limit: Self.mostCounted)) ?? 0
+    }
 
     /// Who is away, and what else keeps all tombstones from being dropped.
     private var blockedBy: String {

@@ -81,6 +81,26 @@ extension Store {
         return oldest
     }
 
+    /// How many tombstones the base has that are at least as old as a stamp time, as far as they are counted.
+    ///
+    /// - Parameter limit: so many are counted at most. The stamps of a replica ascend with its sequence numbers, so that few are looked at.
+    package func agedTombstones(through stampTime: UInt64, limit: Int) throws(StoreError) -> Int {
+        try self.reader.open()
+        var count = 0
+        for replica in self.seen.replicas where count < limit {
+            let floor = self.drops.floors.floor(of: replica)
+            guard floor < .max else { continue }
+            let places = try self.reader.tombstones(of: replica, floor + 1 ... .max, limit: limit - count)
+            var (low, high) = (0, places.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if try self.record(at: places[middle])?.stampTime ?? 0 <= stampTime { low = middle + 1 } else { high = middle }
+            }
+            count += low
+        }
+        return count
+    }
+
     /// The bytes of log that are kept, drained ones for members that may ask for them among them.
     package var keptLogBytes: UInt64 { self.segments.first.map { self.head - $0 } ?? 0 }
 

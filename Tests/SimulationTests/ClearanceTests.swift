@@ -93,6 +93,8 @@ import Testing
         #expect((0..<2).allSatisfy { world.tombstones(of: $0).held == 1 })
         let status = try #require(try world.ask("HEARSAY", "STATUS", of: 1))
         #expect(status.contains("node2 is away for ") && status.contains(": until it is back, fenced or removed 1 tombstones"), "\(status)")
+        let info = try #require(try world.ask("INFO", "hearsay", of: 1))
+        #expect(info.contains("tombstones_droppable:0\r\ntombstones_blocked:1\r\n"), "\(info)")
         try world.start(2)
         try world.run(for: .seconds(60))
         #expect((0..<3).allSatisfy { world.tombstones(of: $0).held == 0 })

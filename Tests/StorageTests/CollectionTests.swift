@@ -379,6 +379,17 @@ import Versioning
         try subject.check()
     }
 
+    @Test(arguments: OrderedBaseTests.Fixture.all)
+    func `tombstones are counted by age, as far as asked`(fixture: OrderedBaseTests.Fixture) throws {
+        let subject = try Subject(fixture)
+        subject.put(0..<10, expiry: 0, isTombstone: true)
+        try subject.settle()
+        for (stampTime, count) in [(1_000, 0), (1_001, 1), (1_005, 5), (1_010, 10), (.max, 10)] as [(UInt64, Int)] {
+            #expect(try subject.store.agedTombstones(through: stampTime, limit: 100) == count)
+            #expect(try subject.store.agedTombstones(through: stampTime, limit: 3) == min(3, count))
+        }
+    }
+
     @Test func `a step may end with the last of what was found, and the next look begins at the first token again`() throws {
         let subject = try Subject(OrderedBaseTests.Fixture.all[0])
         // With an index page for each eight entries a transaction is full after 534: the second one ends with a whole step.
