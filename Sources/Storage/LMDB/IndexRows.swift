@@ -34,16 +34,28 @@ extension IndexedPlace {
     static func tombstones(
         of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int, _ cursor: borrowing Cursor
     ) throws(StoreError) -> [IndexedPlace] {
-        var places: [IndexedPlace] = []
+        try cursor.rows(of: replica, sequences, limit: limit) { IndexedPlace($0, $1).map { (row: $0, dot: $0.dot) } }
+    }
+}
+
+extension Cursor {
+    /// The rows of a database that has dots for keys, ascending, no more than so many.
+    ///
+    /// - Parameter read: a row and its dot; nil ends the walk.
+    fileprivate func rows<Row>(
+        of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int,
+        _ read: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> (row: Row, dot: Dot)?
+    ) throws(StoreError) -> [Row] {
+        var rows: [Row] = []
         let key = DotKey()
-        var item = try cursor.read(MDB_SET_RANGE, key.bytes(Dot(replica: replica, sequence: sequences.lowerBound)))
-        while let (key, value) = item, places.count < limit, let place = IndexedPlace(key, value), place.dot.replica == replica,
-            place.dot.sequence <= sequences.upperBound
+        var item = try self.read(MDB_SET_RANGE, key.bytes(Dot(replica: replica, sequence: sequences.lowerBound)))
+        while let (key, value) = item, rows.count < limit, let (row, dot) = read(key, value), dot.replica == replica,
+            dot.sequence <= sequences.upperBound
         {
-            places.append(place)
-            item = try cursor.read(MDB_NEXT, nil)
+            rows.append(row)
+            item = try self.read(MDB_NEXT, nil)
         }
-        return places
+        return rows
     }
 }
 
@@ -114,16 +126,7 @@ struct DeadlineRows {
     func expirations(
         of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int, _ cursor: borrowing Cursor
     ) throws(StoreError) -> [Expiration] {
-        var expirations: [Expiration] = []
-        let key = DotKey()
-        var item = try cursor.read(MDB_SET_RANGE, key.bytes(Dot(replica: replica, sequence: sequences.lowerBound)))
-        while let (key, value) = item, expirations.count < limit, let expiration = Expiration(key, value), expiration.dot.replica == replica,
-            expiration.dot.sequence <= sequences.upperBound
-        {
-            expirations.append(expiration)
-            item = try cursor.read(MDB_NEXT, nil)
-        }
-        return expirations
+        try cursor.rows(of: replica, sequences, limit: limit) { Expiration($0, $1).map { (row: $0, dot: $0.dot) } }
     }
 
     func place(of expiration: Expiration, _ cursor: borrowing Cursor) throws(StoreError) -> IndexedPlace? {
