@@ -170,6 +170,8 @@ final class Relation {
     var rest: Rest?
     /// It holds versions whose time has not come, as it last said.
     var isHolding = false
+    /// It knows to be its replica id's newest process, as it last said; nil where it has said nothing yet.
+    var isSure: Bool?
     /// A session has brought all but what either holds, and another one would bring no more before.
     var pausedUntil: Instant?
 

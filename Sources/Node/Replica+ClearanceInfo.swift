@@ -34,7 +34,8 @@ extension Replica {
 
     /// Who is away, and what else keeps all tombstones from being dropped.
     private var blockedBy: String {
-        let (awaited, blockers) = (self.awaited.map(\.name.text), self.sweeping.blockers.map(self.text))
+        let awaited = (self.awaited + self.unsure).map(\.name.text)
+        let blockers = self.sweeping.blockers.map(self.text)
         return (awaited + blockers.filter { !awaited.contains($0) }).joined(separator: ",")
     }
 
@@ -47,11 +48,12 @@ extension Replica {
         return (wall - min(wall, stamped)) / 1_000
     }
 
-    /// Tombstones in a line, and a line for each member that is away and holds them back, for STATUS.
+    /// Tombstones in a line, and a line for each member that is away, and all else, that holds them back, for STATUS.
     func clearanceLines() -> [String] {
-        let count = self.store.tombstones
+        let (count, aged) = (self.store.tombstones, self.agedTombstones)
         let oldest = self.oldestTombstoneSeconds.map { ", the oldest \(spanText($0 * 1_000)) old" } ?? ""
-        var lines = ["tombstones  \(count)\(oldest), \(self.store.counters.droppedTombstones) dropped since the start"]
+        let past = aged == 0 ? "" : ", \(aged)\(aged == Self.mostCounted ? " or more" : "") \(self.blockedBy.isEmpty ? "may go" : "blocked")"
+        var lines = ["tombstones  \(count)\(oldest)\(past), \(self.store.counters.droppedTombstones) dropped since the start"]
         lines.append(
             "expiries    \(self.expiredWaiting) expired entries wait to be dropped, \(self.store.counters.droppedExpired) dropped since the start")
         let exports = self.store.exportCounts
@@ -68,15 +70,35 @@ extension Replica {
                 "attention   \(member.name) is away\(away ?? ""): until it is back, fenced or removed \(count) tombstones\(oldest) and "
                     + "\(humanBytes(self.store.keptLogBytes)) of log are kept for it")
         }
-        return lines
+        guard aged > 0 else { return lines }
+        let unsure = self.unsure.map {
+            "\($0.name) is linked, but confirms no delete: it does not know whether another process has its replica id (see its own status)"
+        }
+        return lines + (unsure + self.sweeping.blockers.compactMap(self.reason)).map { "attention   \($0)" }
+    }
+
+    /// What a blocker other than a member is, and what ends it; nil for a member.
+    private func reason(of blocker: Blocker) -> String? {
+        switch blocker {
+        case .silent, .ahead: return nil
+        case .unsettled(let replica):
+            let name = self.roster?.entries.first { $0.member.replica == replica }.map { "\($0.member.name), " } ?? ""
+            return "members do not hold the same yet of \(name)\(replica), which writes no more: tombstones wait until they do"
+        case .damage: return "tombstones wait until what is damaged here has been healed: see HEARSAY DAMAGE"
+        }
     }
 
     /// Members that are away and have not said that they have all that this node has.
-    var awaited: [Member] {
+    var awaited: [Member] { self.lagging { self.peers!.link(to: $0) == nil } }
+
+    /// Members that are linked and do not know whether they are their ids' newest processes: what they say to have seen confirms nothing.
+    private var unsure: [Member] { self.lagging { self.peers!.link(to: $0) != nil && self.peers!.relation(to: $0)?.isSure == false } }
+
+    private func lagging(where isSuch: (ReplicaID) -> Bool) -> [Member] {
         guard let peers = self.peers else { return [] }
         return peers.table.members.filter { member in
             let relation = peers.relation(to: member.replica)
-            return peers.link(to: member.replica) == nil && !((relation?.current ?? relation?.confirmed)?.covers(all: self.store.seen) ?? false)
+            return isSuch(member.replica) && !((relation?.current ?? relation?.confirmed)?.covers(all: self.store.seen) ?? false)
         }
     }
 

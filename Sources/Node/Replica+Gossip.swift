@@ -256,7 +256,7 @@ extension Replica {
         } else if !self.isJoining, summary.isComplete, !self.rests(summary, of: peer) {
             self.peers!.rounds.noticedChange(at: now)
         }
-        self.note(equal: equal, announced: announced, isHolding: summary.isHolding, of: peer, at: now)
+        self.note(summary, equal: equal, announced: announced, of: peer, at: now)
         if let announced, summary.isComplete, summary.isSure, summary.membersHash == self.membersHash { self.confirmed(by: peer, announced, at: now) }
         if let equal, summary.isComplete {
             self.compared(equal ? .equalRoots : nil, with: peer, seen: seen, isWhole: !summary.hasDamage)
@@ -267,10 +267,10 @@ extension Replica {
     }
 
     /// Keeps what a round has shown of a member.
-    private func note(equal: Bool?, announced: Seen?, isHolding: Bool, of peer: ReplicaID, at now: Instant) {
+    private func note(_ summary: Summary, equal: Bool?, announced: Seen?, of peer: ReplicaID, at now: Instant) {
         self.peers!.withRelation(to: peer, at: now) { relation in
             relation.statistics.lastContact = now
-            relation.isHolding = isHolding
+            (relation.isHolding, relation.isSure) = (summary.isHolding, summary.isSure)
             if let announced { relation.announced = announced }
             guard let equal else { return }
             relation.statistics.hasEqualRoots = equal
