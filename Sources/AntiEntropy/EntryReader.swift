@@ -21,6 +21,8 @@ package protocol ReadableEntry {
     var fingerprint: Fingerprint { get }
     var stamp: Stamp { get }
     var dot: Dot { get }
+    /// True where two versions merge to a third: their stamps decide nothing, and both cross.
+    var isMerged: Bool { get }
     /// False for an entry whose bytes are damaged: it counts in digests and is never sent.
     var isIntact: Bool { get }
     /// Appends the record as a peer gets it.

@@ -55,6 +55,7 @@ extension RepairSession {
         let place: UInt64
         let fingerprint: UInt128
         let stamp: Stamp
+        let isMerged: Bool
     }
 
     /// The entries that the peer has listed of one leaf, each read from the message when it is looked at: an array of them would take five times
@@ -123,7 +124,10 @@ extension RepairSession {
         let isShort = self.width == .short
         try reader.visit(node.tokens) { entry in
             let fingerprint = isShort ? entry.fingerprint & 0xff_ffff : entry.fingerprint
-            own.append(Listed(place: entry.token.rawValue >> UInt64(64 - nameDepth), fingerprint: fingerprint, stamp: entry.stamp))
+            own.append(
+                Listed(
+                    place: entry.token.rawValue >> UInt64(64 - nameDepth), fingerprint: fingerprint, stamp: entry.stamp,
+                    isMerged: entry.isMerged))
             return true
         }
         return own
@@ -160,7 +164,7 @@ extension RepairSession {
             self.turn.wasCut = true
             return
         }
-        if self.purpose == .repair, isAlone, self.width == .short {
+        if self.purpose == .repair, isAlone, self.width == .short, !own[0].isMerged {
             self.turn.stampPlaces.append(self.place(place))
             self.turn.stamps.append(own[0].stamp)
             return
@@ -175,12 +179,13 @@ extension RepairSession {
     mutating func compareStamps<Reader: EntryReader>(_ list: StampList, _ reader: Reader) throws(Reader.Failure) {
         for (index, theirs) in zip(list.places, list.stamps) {
             let place = DigestNode(depth: list.places.depth, index: index)
-            var own: [Stamp] = []
+            var (own, isMerged): ([Stamp], Bool) = ([], false)
             try reader.visit(place.tokens) { entry in
                 own.append(entry.stamp)
+                isMerged = isMerged || entry.isMerged
                 return true
             }
-            let isDecided = own.count == 1 && own[0] != theirs
+            let isDecided = own.count == 1 && own[0] != theirs && !isMerged
             if !own.isEmpty, !isDecided || own[0] > theirs { self.turn.givePlaces.append(place) }
             if !isDecided || own[0] < theirs { self.turn.wantPlaces.append(place) }
         }

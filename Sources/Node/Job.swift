@@ -23,6 +23,8 @@ package final class Job {
         case wait
         /// HEARSAY LEAVE: until others have everything, and know.
         case leave
+        /// VGET: until what its context names is durable.
+        case synced
     }
 
     let kind: Kind
@@ -63,6 +65,13 @@ package final class Job {
     convenience init(leave: LeaveJob) {
         self.init(.leave)
         self.leave = leave
+    }
+
+    /// An answer that is written and waits for a position to be synced.
+    convenience init(answer: consuming ReplyWriter, dependsOn position: LogPosition) {
+        self.init(.synced)
+        self.page.keys = answer
+        self.position = position
     }
 
     /// The log was cut back to before something that it has written or that its answer shows.
@@ -112,6 +121,10 @@ extension Replica {
         case .peers: return self.advance(job.request!, at: moment, &writer)
         case .wait: return self.advance(job.wait!, at: moment, &writer)
         case .leave: return self.advance(job.leave!, at: moment, &writer)
+        case .synced:
+            guard job.position < self.store.synced else { return .blocked }
+            writer.append(contentsOf: job.page.keys)
+            return .finished(dependsOn: 0)
         }
     }
 
@@ -235,7 +248,7 @@ extension Replica {
             return true
         }
         for key in keys {
-            key.withUnsafeBytes { job.position = self.putTombstone(for: Bytes($0), at: moment) }
+            try key.span.bytes.withUnsafeBytes { key throws(StoreError) in job.position = try self.putTombstone(for: Bytes(key), at: moment) }
         }
         if let next {
             job.cursor = next

@@ -34,7 +34,7 @@ extension Replica {
 
     func set(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         if call.arguments.count == 3 {
-            let position = self.put(call.arguments[2], for: call.arguments[1], at: call.moment)
+            let position = try self.put(call.arguments[2], for: call.arguments[1], at: call.moment)
             writer.ok()
             return position
         }
@@ -44,10 +44,11 @@ extension Replica {
         }
         let deadline: Int64?
         do throws(DeadlineForm.Failure) { deadline = try options.deadline(at: call.moment.wall) } catch { return self.answer(error, call, &writer) }
+        if deadline != nil, try self.refusesDeadline(of: call.arguments[1], &writer) { return 0 }
         // As without options, nothing needs to be read for a deadline alone.
         guard options.condition != nil || options.answersOld || options.keepsExpiry else {
             writer.ok()
-            return self.put(call.arguments[2], until: deadline, call)
+            return try self.put(call.arguments[2], until: deadline, call)
         }
         return try self.set(call, options, deadline, &writer)
     }
@@ -70,29 +71,30 @@ extension Replica {
         }
         guard isMet else { return old.position }
         if options.keepsExpiry, case .bytes(_, _, let expiryMilliseconds) = old {
-            return self.put(call.arguments[2], for: call.arguments[1], expiryMilliseconds: expiryMilliseconds, at: call.moment)
+            return try self.put(call.arguments[2], for: call.arguments[1], expiryMilliseconds: expiryMilliseconds, at: call.moment)
         }
-        return self.put(call.arguments[2], until: deadline, call)
+        return try self.put(call.arguments[2], until: deadline, call)
     }
 
     /// SETEX and PSETEX.
-    func setWithDeadline(_ call: Call, _ writer: inout ReplyWriter) -> LogPosition {
+    func setWithDeadline(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         let form = call.command == .setex ? DeadlineForm.ex : .px
         let deadline: Int64
         do throws(DeadlineForm.Failure) {
             deadline = try form.positiveMilliseconds(call.arguments[2], at: call.moment.wall)
         } catch { return self.answer(error, call, &writer) }
+        if try self.refusesDeadline(of: call.arguments[1], &writer) { return 0 }
         writer.ok()
-        return self.put(call.arguments[3], until: deadline, call)
+        return try self.put(call.arguments[3], until: deadline, call)
     }
 
     /// Writes a value that is read until a deadline, or for ever. Of one that is in the past nothing could ever be read: it is as a delete.
-    private func put(_ value: Bytes, until deadline: Int64?, _ call: Call) -> LogPosition {
-        guard let deadline else { return self.put(value, for: call.arguments[1], at: call.moment) }
+    private func put(_ value: Bytes, until deadline: Int64?, _ call: Call) throws(StoreError) -> LogPosition {
+        guard let deadline else { return try self.put(value, for: call.arguments[1], at: call.moment) }
         guard deadline >= Int64(clamping: call.moment.wall.milliseconds), deadline > 0 else {
-            return self.putTombstone(for: call.arguments[1], at: call.moment)
+            return try self.putTombstone(for: call.arguments[1], at: call.moment)
         }
-        return self.put(value, for: call.arguments[1], expiryMilliseconds: UInt64(deadline), at: call.moment)
+        return try self.put(value, for: call.arguments[1], expiryMilliseconds: UInt64(deadline), at: call.moment)
     }
 
     // MARK: GETEX
@@ -107,18 +109,19 @@ extension Replica {
         guard case .bytes(let bytes, let position, let current) = value else { return self.answer(value, &writer) }
         let deadline: Int64?
         do throws(DeadlineForm.Failure) { deadline = try options.deadline(at: call.moment.wall) } catch { return self.answer(error, call, &writer) }
+        if deadline != nil, try self.refusesDeadline(of: call.arguments[1], &writer) { return 0 }
         writer.bulk(bytes)
-        if let deadline { return self.put(bytes, changedTo: deadline, call) }
+        if let deadline { return try self.put(bytes, changedTo: deadline, call) }
         guard case .persist = options.expiry, current != 0 else { return position }
-        return self.put(Bytes(bytes), for: call.arguments[1], at: call.moment)
+        return try self.put(Bytes(bytes), for: call.arguments[1], at: call.moment)
     }
 
     /// Writes a key's value again with another deadline; a delete where that has come.
-    private func put(_ bytes: UnsafeRawBufferPointer, changedTo deadline: Int64, _ call: Call) -> LogPosition {
+    private func put(_ bytes: UnsafeRawBufferPointer, changedTo deadline: Int64, _ call: Call) throws(StoreError) -> LogPosition {
         guard deadline > Int64(clamping: call.moment.wall.milliseconds), deadline > 0 else {
-            return self.putTombstone(for: call.arguments[1], at: call.moment)
+            return try self.putTombstone(for: call.arguments[1], at: call.moment)
         }
-        return self.put(Bytes(bytes), for: call.arguments[1], expiryMilliseconds: UInt64(deadline), at: call.moment)
+        return try self.put(Bytes(bytes), for: call.arguments[1], expiryMilliseconds: UInt64(deadline), at: call.moment)
     }
 
     // MARK: EXPIRE and PERSIST
@@ -138,12 +141,13 @@ extension Replica {
             if case .damaged = value { self.answerDamaged(&writer) } else { writer.integer(0) }
             return value.position
         }
+        if try self.refusesDeadline(of: call.arguments[1], &writer) { return 0 }
         guard condition.isMet(by: deadline, current: current) else {
             writer.integer(0)
             return position
         }
         writer.integer(1)
-        return self.put(bytes, changedTo: deadline, call)
+        return try self.put(bytes, changedTo: deadline, call)
     }
 
     /// What the arguments behind the number say. Where they contradict each other or are not known, the error is written.
@@ -186,7 +190,7 @@ extension Replica {
             return value.position
         }
         writer.integer(1)
-        return self.put(Bytes(bytes), for: call.arguments[1], at: call.moment)
+        return try self.put(Bytes(bytes), for: call.arguments[1], at: call.moment)
     }
 
     // MARK: TTL

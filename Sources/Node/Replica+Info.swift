@@ -112,7 +112,8 @@ extension Replica {
             ("digest_leaf_bits", "\(self.store.leafBits)"), ("damaged_entries", "\(self.store.counters.damagedEntries)"),
             ("damaged_reads", "\(self.store.counters.damagedReads)"), ("damage_open", "\(self.store.damage.ranges.count)"),
             ("local_conditions", "\(self.statistics.localConditions)"),
-            ("refused_conditions", "\(self.statistics.refusedConditions)"),
+            ("refused_conditions", "\(self.statistics.refusedConditions)"), ("sibling_reads", "\(self.statistics.siblingReads)"),
+            ("refused_siblings", "\(self.statistics.refusedSiblings)"), ("most_siblings", "\(self.statistics.mostSiblings)"),
         ] + self.clockFields() + self.clearanceFields() + self.peerFields()
     }
 

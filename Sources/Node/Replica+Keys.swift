@@ -23,7 +23,7 @@ extension Replica {
             let value = try self.value(of: call.arguments[index], at: call.moment)
             position = max(position, value.position)
             guard value.isPresent else { continue }
-            position = max(position, self.putTombstone(for: call.arguments[index], at: call.moment))
+            position = max(position, try self.putTombstone(for: call.arguments[index], at: call.moment))
             count += 1
         }
         writer.integer(count)
@@ -43,8 +43,14 @@ extension Replica {
 
     private func answerType(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         let value = try self.value(of: call.arguments[1], at: call.moment)
-        writer.simple(value.isPresent ? "string" : "none")
+        let hasSiblings = try self.hasSiblings(call.arguments[1])
+        writer.simple(hasSiblings ? "siblings" : value.isPresent ? "string" : "none")
         return value.position
+    }
+
+    private func hasSiblings(_ key: Bytes) throws(StoreError) -> Bool {
+        guard self.store.hasSiblings else { return false }
+        return try self.liveSiblings(of: key.buffer, self.store.token(of: key.buffer)) != nil
     }
 
     private func rename(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
@@ -68,10 +74,11 @@ extension Replica {
                 return max(position, present.position)
             }
         }
+        if expiryMilliseconds != 0, source != target, try self.refusesDeadline(of: target, &writer) { return 0 }
         if isConditional { writer.integer(1) } else { writer.ok() }
         if source == target { return position }
-        self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
-        return self.putTombstone(for: source, at: call.moment)
+        try self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
+        return try self.putTombstone(for: source, at: call.moment)
     }
 
     private func copy(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
@@ -117,8 +124,9 @@ extension Replica {
                 return max(position, present.position)
             }
         }
+        if expiryMilliseconds != 0, try self.refusesDeadline(of: target, &writer) { return 0 }
         writer.integer(1)
-        return self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
+        return try self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
     }
 
     // MARK: SCAN
@@ -126,7 +134,8 @@ extension Replica {
     private struct ScanOptions {
         var pattern: GlobPattern?
         var count = 10
-        var matchesType = true
+        /// What SCAN TYPE names; nil for keys of any kind, an empty set for what no key here is.
+        var kinds: [Kind]?
 
         enum Failure: Error { case syntax, notInteger, patternTooLong }
 
@@ -142,7 +151,7 @@ extension Replica {
                     guard count >= 1 else { throw .syntax }
                     self.count = Int(count)
                 } else if word.equalsIgnoringCase("TYPE") {
-                    self.matchesType = value.equalsIgnoringCase("string")
+                    self.kinds = value.equalsIgnoringCase("string") ? [.register] : value.equalsIgnoringCase("siblings") ? [.siblings] : []
                 } else {
                     throw .syntax
                 }
@@ -169,7 +178,7 @@ extension Replica {
             return 0
         }
         var page = KeyPage(entries: min(options.count, Self.sliceEntries), pattern: options.pattern)
-        let next = try self.visit(&page, from: Token(rawValue: cursor), matchesType: options.matchesType, at: call.moment)
+        let next = try self.visit(&page, from: Token(rawValue: cursor), kinds: options.kinds, at: call.moment)
         writer.array(count: 2)
         writer.bulk(decimal: next?.rawValue ?? 0)
         writer.array(count: page.count)
@@ -197,7 +206,7 @@ extension Replica {
     /// Fills a page from a token on.
     ///
     /// - Returns: the token to go on from; nil at the end.
-    func visit(_ page: inout KeyPage, from start: Token, matchesType: Bool = true, at moment: Moment) throws(StoreError) -> Token? {
+    func visit(_ page: inout KeyPage, from start: Token, kinds: [Kind]? = nil, at moment: Moment) throws(StoreError) -> Token? {
         var (visited, last, next): (Int, Token?, Token?) = (0, nil, nil)
         var keys = ReplyWriter()
         var (count, position): (Int, LogPosition) = (0, 0)
@@ -211,7 +220,9 @@ extension Replica {
             (visited, last) = (visited + 1, entry.token)
             // An answer without a key says that it is gone, and depends on that as much.
             position = max(position, entry.position)
-            guard matchesType, entry.record?.isReadable(at: moment.wall) ?? true, pattern?.matches(entry.key) ?? true else { return true }
+            guard kinds.map({ kinds in entry.record.map { kinds.contains($0.kind) } ?? kinds.contains(.register) }) ?? true,
+                entry.record?.isReadable(at: moment.wall) ?? true, pattern?.matches(entry.key) ?? true
+            else { return true }
             keys.bulk(entry.key)
             count += 1
             return true

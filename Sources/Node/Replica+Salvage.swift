@@ -69,8 +69,10 @@ extension Replica {
 
     private func decide(_ export: Export, at moment: Moment) throws(StoreError) {
         let fate = try export.withRecord(under: self.store.identity.digestKey) { record, token throws(StoreError) in
+            if let siblings = record.siblings { return try self.decide(siblings, record, token, at: moment) }
             let fate = try self.fate(of: record, token, at: moment)
-            if fate == .reenters { self.salvaging.behind = self.store.reenter(record, token: token, at: moment.now) }
+            if fate == .reenters, self.store.damage.contains(token) { return .waits }
+            if fate == .reenters { self.salvaging.behind = try self.store.reenter(record, token: token, at: moment.now) }
             return fate
         }
         switch fate {
@@ -87,6 +89,70 @@ extension Replica {
         self.salvaging.decided.append(export)
     }
 
+    /// Decides on each of the siblings of a record: what is to be written again is, as long as all can be decided on.
+    private func decide(_ siblings: Siblings, _ record: RecordView, _ token: Token, at moment: Moment) throws(StoreError) -> Fate {
+        var (fate, again) = (Fate.known, [Sibling]())
+        for version in siblings.versions {
+            switch try self.fate(of: version, beneath: siblings.beneath, record, token) {
+            case .waits: return .waits
+            case .reenters:
+                again.append(version)
+                fate = fate == .salvaged ? .salvaged : .reenters
+            case .salvaged: fate = .salvaged
+            case let other: fate = fate == .known ? other : fate
+            }
+        }
+        for version in again {
+            // Looking may have shown it. What was written by then is known when it is looked at again.
+            if self.store.damage.contains(token) { return .waits }
+            self.salvaging.behind = try self.store.reenter(version, beneath: siblings.beneath, key: record.key, token: token, at: moment.now)
+        }
+        return fate
+    }
+
+    /// One that is newer than all that was ever forgotten is written again: whoever has replaced it names it still. Of an older one nobody can tell, but a
+    /// delete takes with it what it had seen and is there.
+    private func fate(of version: Sibling, beneath: Siblings.Register?, _ record: RecordView, _ token: Token) throws(StoreError) -> Fate {
+        guard self.store.settled.contains(version.dot.replica) else {
+            let counts = self.roster?.isActive(version.dot.replica) ?? false
+            return counts && self.store.seen.covers(version.dot) ? .known : .waits
+        }
+        if self.store.settled.writes.covers(version.dot) { return .known }
+        switch self.stampBounds.verdict(on: version.stamp.time) {
+        case .taken: break
+        case .held: return .waits
+        case .refused: return version.isDelete ? .moot : .salvaged
+        }
+        if self.store.damage.contains(token) { return .waits }
+        var stored: Siblings?
+        switch try self.store.find(token, key: record.key) {
+        case .damaged: return .waits
+        case .nothing: break
+        case .record(let current, _, _):
+            stored = current.siblings
+            if current.kind == .register { return current.stamp < version.stamp ? .reenters : .dominated }
+        }
+        let versions = stored?.versions ?? []
+        if let register = stored?.beneath, register.stamp >= version.stamp { return .dominated }
+        if versions.contains(where: { $0.context.covers(version.dot) || $0.stamp == version.stamp }) { return .dominated }
+        if version.stamp.time > self.store.clearance.floors.stampTime { return .reenters }
+        guard version.isDelete else { return .salvaged }
+        return versions.contains { !$0.isDelete && (version.context.covers($0.dot) || $0.stamp < beneath?.stamp ?? $0.stamp) } ? .reenters : .moot
+    }
+
+    /// What of a record is kept aside: of siblings those that nobody else has, and that were not written again.
+    private func salvagedValues(
+        of record: RecordView, _ token: Token
+    ) throws(StoreError) -> [(value: UnsafeRawBufferPointer, stamp: Stamp, dot: Dot)] {
+        guard record.kind == .siblings else { return [(record.payload, record.stamp, record.dot)] }
+        var stored: [Sibling] = []
+        if case .record(let current, _, _) = try self.store.find(token, key: record.key) { stored = current.siblings?.versions ?? [] }
+        let kept = (record.siblings?.live ?? []).filter { version in
+            !self.store.settled.writes.covers(version.dot) && !stored.contains { $0.stamp == version.stamp }
+        }
+        return kept.map { ($0.value!, $0.stamp, $0.dot) }
+    }
+
     private func fate(of record: RecordView, _ token: Token, at moment: Moment) throws(StoreError) -> Fate {
         guard self.store.settled.contains(record.dot.replica) else {
             // Of an id that counts no more some member may be about to tell that it has it.
@@ -99,9 +165,12 @@ extension Replica {
         case .held: return .waits
         case .refused: return record.isTombstone ? .moot : .salvaged
         }
+        if self.store.damage.contains(token) { return .waits }
         switch try self.store.find(token, key: record.key) {
         case .damaged: return .waits
-        case .record(let stored, _, _): return stored.stamp < record.stamp ? .reenters : .dominated
+        case .record(let stored, _, _):
+            let oldest = stored.siblings?.versions.map(\.stamp).min() ?? stored.stamp
+            return oldest < record.stamp ? .reenters : .dominated
         case .nothing:
             if record.stampTime > self.store.clearance.floors.stampTime { return .reenters }
             return record.isTombstone || !record.isReadable(at: moment.wall) ? .moot : .salvaged
@@ -169,24 +238,32 @@ extension Replica {
     }
 
     private func listSalvage(limit: Int, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
-        let exports = try self.salvagedExports(limit: limit)
-        writer.array(count: exports.count)
-        for export in exports {
-            let shown: Void? = try export.withRecord(under: self.store.identity.digestKey) { record, _ in
-                writer.map(count: 5)
-                writer.bulk("key")
-                writer.bulk(record.key)
-                writer.bulk("value")
-                writer.bulk(record.payload)
-                writer.bulk("written_milliseconds")
-                writer.integer(Int(clamping: record.stamp.milliseconds))
-                writer.bulk("written_by")
-                writer.bulk("\(record.dot.replica)")
-                writer.bulk("expires_milliseconds")
-                writer.integer(Int(clamping: record.expiryMilliseconds))
+        var rows = ReplyWriter(version: writer.version)
+        var count = 0
+        for export in try self.salvagedExports(limit: limit) {
+            let shown: Void? = try export.withRecord(under: self.store.identity.digestKey) { record, token throws(StoreError) in
+                for (value, stamp, dot) in try self.salvagedValues(of: record, token) {
+                    rows.map(count: 5)
+                    rows.bulk("key")
+                    rows.bulk(record.key)
+                    rows.bulk("value")
+                    rows.bulk(value)
+                    rows.bulk("written_milliseconds")
+                    rows.integer(Int(clamping: stamp.milliseconds))
+                    rows.bulk("written_by")
+                    rows.bulk("\(dot.replica)")
+                    rows.bulk("expires_milliseconds")
+                    rows.integer(Int(clamping: record.expiryMilliseconds))
+                    count += 1
+                }
             }
-            if shown == nil { writer.null() }  // Damaged.
+            if shown == nil {  // Damaged.
+                rows.null()
+                count += 1
+            }
         }
+        writer.array(count: count)
+        writer.append(contentsOf: rows)
         return 0
     }
 
@@ -220,10 +297,13 @@ extension Replica {
             }
             var greatest: Stamp?
             for export in exports {
-                _ = try export.withRecord(under: self.store.identity.digestKey) { record, _ in
+                _ = try export.withRecord(under: self.store.identity.digestKey) { record, token throws(StoreError) in
+                    if record.kind == .siblings {
+                        return try self.replay(try self.salvagedValues(of: record, token).map(\.value), for: key, at: call.moment)
+                    }
                     if let stamp = greatest, record.stamp < stamp { return }
                     greatest = record.stamp
-                    self.put(Bytes(record.payload), for: key, expiryMilliseconds: record.expiryMilliseconds, at: call.moment)
+                    try self.put(Bytes(record.payload), for: key, expiryMilliseconds: record.expiryMilliseconds, at: call.moment)
                 }
             }
             self.salvaging.behind = self.store.appliedPosition

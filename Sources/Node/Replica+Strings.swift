@@ -19,7 +19,7 @@ extension Replica {
     func runString(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         switch call.command {
         case .setnx: try self.setIfAbsent(call, &writer)
-        case .setex, .psetex: self.setWithDeadline(call, &writer)
+        case .setex, .psetex: try self.setWithDeadline(call, &writer)
         case .getex: try self.getAndChangeDeadline(call, &writer)
         case .getset: try self.getAndSet(call, &writer)
         case .getdel: try self.getAndDelete(call, &writer)
@@ -37,21 +37,21 @@ extension Replica {
         guard self.judgesConditions(&writer) else { return 0 }
         let old = try self.value(of: call.arguments[1], at: call.moment)
         writer.integer(old.isPresent ? 0 : 1)
-        return old.isPresent ? old.position : self.put(call.arguments[2], for: call.arguments[1], at: call.moment)
+        return old.isPresent ? old.position : try self.put(call.arguments[2], for: call.arguments[1], at: call.moment)
     }
 
     private func getAndSet(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         let old = try self.value(of: call.arguments[1], at: call.moment)
         _ = self.answer(old, &writer)
         if case .damaged = old { return 0 }
-        return self.put(call.arguments[2], for: call.arguments[1], at: call.moment)
+        return try self.put(call.arguments[2], for: call.arguments[1], at: call.moment)
     }
 
     private func getAndDelete(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         let old = try self.readCounted(call.arguments[1], at: call.moment)
         let position = self.answer(old, &writer)
         guard case .bytes = old else { return position }
-        return self.putTombstone(for: call.arguments[1], at: call.moment)
+        return try self.putTombstone(for: call.arguments[1], at: call.moment)
     }
 
     // MARK: Several keys
@@ -96,7 +96,7 @@ extension Replica {
             }
         }
         for index in stride(from: 1, to: call.arguments.count, by: 2) {
-            position = self.put(call.arguments[index + 1], for: call.arguments[index], at: call.moment)
+            position = try self.put(call.arguments[index + 1], for: call.arguments[index], at: call.moment)
         }
         if call.command == .msetnx { writer.integer(1) } else { writer.ok() }
         return position
@@ -170,7 +170,7 @@ extension Replica {
         }
         let byteCount = max(end, old.count)
         writer.integer(byteCount)
-        return self.put(for: call.arguments[1], byteCount: byteCount, expiryMilliseconds: expiryMilliseconds, at: call.moment) { target in
+        return try self.put(for: call.arguments[1], byteCount: byteCount, expiryMilliseconds: expiryMilliseconds, at: call.moment) { target in
             if !old.isEmpty { target.copyMemory(from: old) }
             if start > old.count { UnsafeMutableRawBufferPointer(rebasing: target[old.count..<start]).initializeMemory(as: UInt8.self, repeating: 0) }
             if !part.isEmpty { UnsafeMutableRawBufferPointer(rebasing: target[start..<end]).copyMemory(from: part.buffer) }

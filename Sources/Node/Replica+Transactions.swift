@@ -15,10 +15,10 @@ extension Replica {
         }
     }
 
-    /// Commands whose answers are computed in slices, between which others' commands come: no part of a transaction.
+    /// Commands whose answers are computed in slices, or may have to wait, while others' commands come: no part of a transaction.
     private static func takesSlices(_ command: Command, _ arguments: Arguments) -> Bool {
         switch command {
-        case .keys, .randomkey, .dbsize, .flushall, .flushdb, .wait: return true
+        case .keys, .randomkey, .dbsize, .flushall, .flushdb, .wait, .vget, .vmget: return true
         case .hearsay:
             let subcommand = command.subcommand(named: arguments[1])
             return [.hearsayDigest, .hearsayVerify, .hearsayDiff, .hearsayRepair].contains(subcommand)

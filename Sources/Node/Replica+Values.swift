@@ -32,9 +32,7 @@ extension Replica {
         switch try self.store.find(self.store.token(of: key.buffer), key: key.buffer) {
         case .nothing: .absent(0)
         case .damaged: .damaged
-        case .record(let record, let position, _):
-            record.isReadable(at: moment.wall)
-                ? .bytes(record.payload, position, expiryMilliseconds: record.expiryMilliseconds) : .absent(position)
+        case .record(let record, let position, _): record.isReadable(at: moment.wall) ? self.shown(record, position) : .absent(position)
         }
     }
 
@@ -56,16 +54,24 @@ extension Replica {
             case .frozen: self.statistics.hitsInFrozenTable += 1
             case .base: self.statistics.hitsInBase += 1
             }
-            return .bytes(record.payload, position, expiryMilliseconds: record.expiryMilliseconds)
+            if record.kind == .siblings { self.statistics.siblingReads += 1 }
+            return self.shown(record, position)
         }
     }
 
-    /// Writes a value over whatever the key has.
+    /// What a command for one value sees of a record that is readable: of siblings the newest.
+    private func shown(_ record: RecordView, _ position: LogPosition) -> Value {
+        guard record.kind == .siblings else { return .bytes(record.payload, position, expiryMilliseconds: record.expiryMilliseconds) }
+        guard let value = record.siblings?.newestLive?.value else { return .damaged }
+        return .bytes(value, position, expiryMilliseconds: record.expiryMilliseconds)
+    }
+
+    /// Writes a value over whatever the key has: of siblings over those that this node has.
     ///
-    /// - Parameter expiryMilliseconds: its deadline; 0 for none.
+    /// - Parameter expiryMilliseconds: its deadline; 0 for none. Siblings have none: `refusesDeadline` has been asked.
     @discardableResult
-    func put(_ value: Bytes, for key: Bytes, expiryMilliseconds: UInt64 = 0, at moment: Moment) -> LogPosition {
-        self.put(for: key, byteCount: value.count, expiryMilliseconds: expiryMilliseconds, at: moment) {
+    func put(_ value: Bytes, for key: Bytes, expiryMilliseconds: UInt64 = 0, at moment: Moment) throws(StoreError) -> LogPosition {
+        try self.put(for: key, byteCount: value.count, expiryMilliseconds: expiryMilliseconds, at: moment) {
             value.buffer.isEmpty ? () : $0.copyMemory(from: value.buffer)
         }
     }
@@ -74,23 +80,33 @@ extension Replica {
     @discardableResult
     func put(
         for key: Bytes, byteCount: Int, expiryMilliseconds: UInt64 = 0, at moment: Moment, fill: (UnsafeMutableRawBufferPointer) -> Void
-    ) -> LogPosition {
+    ) throws(StoreError) -> LogPosition {
+        let token = self.store.token(of: key.buffer)
+        if self.store.hasSiblings, let siblings = try self.liveSiblings(of: key.buffer, token) {
+            let value = [UInt8](unsafeUninitializedCapacity: byteCount) { bytes, count in
+                fill(UnsafeMutableRawBufferPointer(bytes))
+                count = byteCount
+            }
+            return value.withUnsafeBytes { self.replace(siblings, with: $0, key.buffer, token, at: moment) }
+        }
         var header = self.nextVersion(isTombstone: false, at: moment)
         header.expiryMilliseconds = expiryMilliseconds
-        return self.store.put(
-            header, key: key.buffer, token: self.store.token(of: key.buffer), payloadByteCount: byteCount, at: moment.now, fill: fill)
+        return self.store.put(header, key: key.buffer, token: token, payloadByteCount: byteCount, at: moment.now, fill: fill)
     }
 
-    /// Writes a tombstone over whatever the key has.
+    /// Writes a delete over whatever the key has: of siblings over those that this node has.
     @discardableResult
-    func putTombstone(for key: Bytes, at moment: Moment) -> LogPosition {
-        self.store.put(
-            self.nextVersion(isTombstone: true, at: moment), key: key.buffer, token: self.store.token(of: key.buffer), payloadByteCount: 0,
-            at: moment.now
-        ) { _ in }
+    func putTombstone(for key: Bytes, at moment: Moment) throws(StoreError) -> LogPosition {
+        let token = self.store.token(of: key.buffer)
+        if self.store.hasSiblings, let siblings = try self.liveSiblings(of: key.buffer, token) {
+            return self.replace(siblings, with: nil, key.buffer, token, at: moment)
+        }
+        let header = self.nextVersion(isTombstone: true, at: moment)
+        return self.store.put(header, key: key.buffer, token: token, payloadByteCount: 0, at: moment.now) { _ in }
     }
 
-    private func nextVersion(isTombstone: Bool, at moment: Moment) -> VersionHeader {
+    /// The header of the next write of this node.
+    func nextVersion(isTombstone: Bool, at moment: Moment) -> VersionHeader {
         let replica = self.store.identity.replica
         let dot = Dot(replica: replica, sequence: self.store.seen.watermark(of: replica) + 1)
         return VersionHeader(dot: dot, stamp: self.clock.issue(at: self.time(at: moment)), isTombstone: isTombstone)

@@ -294,6 +294,7 @@ package final class Replica {
             return .answered(dependsOn: try self.runString(call, &writer))
         case .del, .unlink, .exists, .touch, .rename, .renamenx, .copy, .type, .scan:
             return .answered(dependsOn: try self.runKeys(call, &writer))
+        case .vget, .vmget, .vset, .vdel: return try self.runSiblings(call, &writer)
         case .expire, .pexpire, .expireat, .pexpireat, .ttl, .pttl, .expiretime, .pexpiretime, .persist:
             return .answered(dependsOn: try self.runExpiry(call, &writer))
         case .keys, .randomkey, .dbsize, .flushall, .flushdb:

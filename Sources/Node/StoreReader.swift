@@ -29,6 +29,7 @@ struct StoredEntry: ReadableEntry {
     var fingerprint: Fingerprint { self.record.fingerprint(under: self.store.identity.digestKey) }
     var stamp: Stamp { self.record.stamp }
     var dot: Dot { self.record.dot }
+    var isMerged: Bool { self.record.kind == .siblings }
     var isIntact: Bool {
         if self.scanned.isIntact(under: self.store.identity.digestKey) { return true }
         self.store.foundRotten(self.token, key: self.record.key)

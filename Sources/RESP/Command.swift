@@ -2,6 +2,7 @@
 package enum Command: UInt8, CaseIterable, Sendable {
     case set, setnx, setex, psetex, getset, get, getdel, getex, getrange, mget, mset, msetnx, strlen, append, setrange
     case del, unlink, exists, touch, rename, renamenx, copy, type
+    case vget, vmget, vset, vdel
     case expire, pexpire, expireat, pexpireat, ttl, pttl, expiretime, pexpiretime, persist
     case scan, keys, randomkey, dbsize, flushall, flushdb, wait
     case ping, echo, hello, auth, quit, reset, select, multi, exec, discard, watch, unwatch

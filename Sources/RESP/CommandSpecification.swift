@@ -95,7 +95,7 @@ struct KeySpecification: Sendable {
 
 /// The chapter of the documentation that a command belongs to.
 package enum CommandGroup: String, CaseIterable, Sendable {
-    case string, generic, connection, transactions, server, hearsay
+    case string, siblings, generic, connection, transactions, server, hearsay
 }
 
 /// A set of names that COMMAND shows, each a bit, in the order in which Redis shows them.
@@ -158,9 +158,11 @@ struct CommandCategories: NamedFlags, Sendable {
     static let dangerous = CommandCategories(rawValue: 1 << 7)
     static let connection = CommandCategories(rawValue: 1 << 8)
     static let transaction = CommandCategories(rawValue: 1 << 9)
+    static let siblings = CommandCategories(rawValue: 1 << 10)
 
     static let names: [StaticString] = [
         "@keyspace", "@read", "@write", "@string", "@admin", "@fast", "@slow", "@dangerous", "@connection", "@transaction",
+        "@siblings",
     ]
 }
 

@@ -6,7 +6,7 @@
 package struct CommandTable: Sendable {
     package static let shared = CommandTable()
 
-    private static let declaredCommands = [Self.strings, Self.keys, Self.expiry, Self.connection, Self.server]
+    private static let declaredCommands = [Self.strings, Self.keys, Self.siblings, Self.expiry, Self.connection, Self.server]
     private static let declaredSubcommands: KeyValuePairs<Command, KeyValuePairs<Subcommand, CommandSpecification>> = [
         .command: Self.commandSubcommands, .config: Self.configSubcommands, .client: Self.clientSubcommands, .hearsay: Self.hearsaySubcommands,
     ]

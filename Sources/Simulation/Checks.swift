@@ -25,6 +25,7 @@ package enum CheckName: String, CaseIterable, Sendable {
     case joinersCount = "joiners-count"
     case clockBound = "clock-bound"
     case dropsFollowDeadlines = "drops-follow-deadlines"
+    case siblingsAreConcurrent = "siblings-are-the-concurrent-writes"
 }
 
 /// Something that must hold does not.
@@ -54,7 +55,7 @@ extension Check {
 extension World {
     static let nodeChecks: [any Check] = [
         JoinersApplyNothing(), JoinersCount(), SeenWithData(), DigestEqualsScan(), BoundedMemory(), OneProcessPerID(), AcknowledgedKept(),
-        RefusedStayAway(), ClockBound(), ReadingsFollowDeadlines(),
+        RefusedStayAway(), ClockBound(), ReadingsFollowDeadlines(), SiblingsAreConcurrent(), SiblingsKept(),
     ]
 }
 
@@ -82,6 +83,8 @@ struct SeenWithData: Check {
             if stored == nil, version.mayBeDropped(expired: world.collectedThrough), world.floors.covers(dot) { continue }
             // A delete may have come in a session that broke, so that its writer's id was settled without it.
             if stored == nil, world.wasDropped(key: key, atLeast: version.stamp) { continue }
+            // A delete goes from beside siblings that are older.
+            if version.context != nil, version.isTombstone, world.floors.covers(dot) { continue }
             guard let stored, stored.stamp >= version.stamp else {
                 throw Violation(self.name, "node \(node.index) has seen \(version), and has \(stored.map { "\($0.stamp)" } ?? "nothing")")
             }
@@ -165,7 +168,7 @@ struct AcknowledgedKept: Check {
     func check(_ node: SimulatedNode, in world: World) throws {
         let entries = try node.entries()
         for origin in world.nodes {
-            for write in origin.acknowledged where !write.isExcused {
+            for write in origin.acknowledged where !write.isExcused && write.version.context == nil {
                 let stored = entries[Attempt.key(write.version.key)]?.header.stamp
                 if stored == nil, world.wasDropped(key: write.version.key, atLeast: write.version.stamp) { continue }
                 if stored == nil, world.isMoot(write.version) { continue }
@@ -189,9 +192,7 @@ struct RefusedStayAway: Check {
 
     func check(_ node: SimulatedNode, in world: World) throws {
         for (key, entry) in try node.entries() {
-            guard let payload = entry.payload else { continue }
-            let number = payload.withUnsafeBytes { Attempt.number(in: $0) }
-            if world.ledger.isRefused(number) {
+            for number in entry.numbers where world.ledger.isRefused(number) {
                 throw Violation(
                     self.name, "node \(node.index) has write \(number) of \(String(decoding: key, as: UTF8.self)), which was answered with an error")
             }

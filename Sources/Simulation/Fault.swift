@@ -20,6 +20,8 @@ package enum Fault: String, CaseIterable, Sendable {
     case clockLeap = "clock-leap"
     case noClock = "no-clock"
     case fence
+    /// No fault: some keys keep concurrent writes beside each other, so many in a hundred of what clients do with them is about that.
+    case siblings
 }
 
 /// What else is counted, so that a suite in which it never happens does not pass.
@@ -54,6 +56,9 @@ package enum Happening: String, CaseIterable, Sendable {
     case farStamps = "nodes emptied because nobody takes their stamps"
     case expirations = "entries found expired"
     case emptied = "of these without their values"
+    case siblingWrites = "writes beside or in the place of siblings"
+    case concurrent = "keys with several siblings at the end"
+    case trimmed = "siblings whose deletes were dropped from beside them"
 }
 
 /// How often everything happened.

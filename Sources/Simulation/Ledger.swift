@@ -15,6 +15,8 @@ struct Ledger {
         let isTombstone: Bool
         let expiryMilliseconds: UInt64
         let checksum: UInt64
+        /// What it was written in the place of; nil for a register.
+        var context: CausalContext?
     }
 
     /// What one replica id has written, the first with sequence number 1.
@@ -73,6 +75,15 @@ struct Ledger {
         return self.origins[index].versions[Int(dot.sequence) - 1]
     }
 
+    /// All writes of a key, each with its dot.
+    func versions(ofKey key: Int) -> [(dot: Dot, version: Version)] {
+        self.origins.flatMap { origin in
+            origin.versions.indices.compactMap { index in
+                origin.versions[index].key == key ? (Dot(replica: origin.replica, sequence: UInt64(index) + 1), origin.versions[index]) : nil
+            }
+        }
+    }
+
     mutating func refuse(_ number: UInt64) { self.refused.insert(number) }
 
     func isRefused(_ number: UInt64) -> Bool { self.refused.contains(number) }
@@ -110,17 +121,37 @@ struct Ledger {
 }
 
 extension Ledger.Version: CustomStringConvertible {
-    var description: String { "\(self.isTombstone ? "a delete" : "a value") of key\(self.key) at \(self.stamp)" }
+    var description: String {
+        "\(self.context == nil ? "" : "sibling ")\(self.isTombstone ? "a delete" : "a value") of key\(self.key) at \(self.stamp)"
+    }
 }
 
 extension Ledger.Version {
     /// Whether it is a delete, or has expired, so that it is dropped where a floor covers it.
     func mayBeDropped(expired: UInt64) -> Bool { self.isTombstone || (self.expiryMilliseconds > 0 && self.expiryMilliseconds <= expired) }
 
+    /// What a record was written as: of siblings the newest.
     init(_ record: RecordView) {
-        self.init(
-            key: Self.number(ofKey: record.key), stamp: record.stamp, isTombstone: record.isTombstone,
-            expiryMilliseconds: record.expiryMilliseconds, checksum: record.checksum)
+        let key = Self.number(ofKey: record.key)
+        if let siblings = record.siblings {
+            self.init(siblings.newest, key: key)
+        } else {
+            self.init(
+                key: key, stamp: record.stamp, isTombstone: record.isTombstone, expiryMilliseconds: record.expiryMilliseconds,
+                checksum: record.checksum)
+        }
+    }
+
+    init(_ sibling: Sibling, key: Int) {
+        let sum = sibling.value.map { Digests.checksum(of: $0, seed: 0) } ?? 0
+        self.init(key: key, stamp: sibling.stamp, isTombstone: sibling.isDelete, expiryMilliseconds: 0, checksum: sum, context: sibling.context)
+    }
+
+    /// All that a record is made of, each with its dot.
+    static func all(in record: RecordView) -> [(dot: Dot, version: Self)] {
+        guard let siblings = record.siblings else { return [(record.dot, Self(record))] }
+        let key = Self.number(ofKey: record.key)
+        return siblings.versions.map { ($0.dot, Self($0, key: key)) }
     }
 
     /// Clients' keys are "key" and a number; what stories write besides has none.

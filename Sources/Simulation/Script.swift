@@ -66,6 +66,12 @@ package struct Step: Equatable, Sendable {
             /// PEXPIRE.
             case expire(milliseconds: Int)
             case persist
+            /// VSET, without a context.
+            case setSibling
+            /// VGET, then VSET of another value with the context that came.
+            case modifySiblings
+            /// VGET, then VDEL with the context that came.
+            case deleteSiblings
         }
 
         let kind: Kind
@@ -115,7 +121,7 @@ package struct Script: Equatable, Sendable {
         var seeds = SplitMix64(seed: seed)
         var load = SplitMix64(seed: seeds.next())
         for _ in 0..<plan.operations { self.steps.append(Self.drawOperation(plan, using: &load)) }
-        for fault in Fault.allCases {
+        for fault in Fault.allCases where fault != .siblings {
             var random = SplitMix64(seed: seeds.next())
             for _ in 0..<plan[fault] { self.draw(fault, plan, using: &random) }
         }
@@ -125,6 +131,8 @@ package struct Script: Equatable, Sendable {
         }
         random = SplitMix64(seed: seeds.next())
         self.limitLives(using: &random)
+        random = SplitMix64(seed: seeds.next())
+        self.keepSiblings(percent: plan[.siblings], using: &random)
         // Sorted by time, and by the order of drawing where that is equal.
         let order = self.steps.indices.sorted { (self.steps[$0].at, $0) < (self.steps[$1].at, $1) }
         self.steps = order.map { self.steps[$0] }
@@ -166,13 +174,30 @@ package struct Script: Equatable, Sendable {
         }
     }
 
+    /// Of what is done with every second key much is about siblings; what is left is done to keys that have some.
+    private mutating func keepSiblings(percent: Int, using random: inout SplitMix64) {
+        for index in self.steps.indices {
+            guard case .operate(let client, let node, let operation) = self.steps[index].action, operation.key % 2 == 0 else { continue }
+            let (isKept, choice) = (Int(random.next() % 100) >= percent, random.next() % 100)
+            if isKept { continue }
+            let kind: Step.Operation.Kind =
+                switch choice {
+                case 0..<25: .setSibling
+                case 25..<75: .modifySiblings
+                default: .deleteSiblings
+                }
+            let changed = Step.Operation(kind: kind, key: operation.key, padding: operation.padding)
+            self.steps[index] = Step(at: self.steps[index].at, action: .operate(client: client, node: node, changed))
+        }
+    }
+
     private mutating func draw(_ fault: Fault, _ plan: WorldPlan, using random: inout SplitMix64) {
         let (at, node) = (Self.moment(plan, using: &random), Int.random(in: 0..<plan.allNodes, using: &random))
         func milliseconds(_ range: ClosedRange<Int>) -> Duration { .milliseconds(Int.random(in: range, using: &random)) }
         func other() -> Int { (node + 1 + Int(random.next() % UInt64(max(1, plan.allNodes - 1)))) % plan.allNodes }
         func add(_ action: Step.Action) { self.steps.append(Step(at: at, action: action)) }
         switch fault {
-        case .loss, .duplication, .delay, .split, .stall, .offset, .drift, .noClock: preconditionFailure("\(fault) is a rate")
+        case .loss, .duplication, .delay, .split, .stall, .offset, .drift, .noClock, .siblings: preconditionFailure("\(fault) is a rate")
         case .partition:
             add(.partition(Partition.Kind.allCases.randomElement(using: &random)!, order: random.next(), for: milliseconds(500...8_000)))
         case .reset: add(.reset(choice: random.next()))

@@ -15,6 +15,10 @@ struct Attempt {
     var tries = 0
     /// Of a modification: what its first half was shown.
     var shown: Shown?
+    /// Of siblings that are to be replaced: what came with them.
+    var context: [UInt8] = []
+    /// Nothing follows its answer.
+    var isDone = false
 
     enum Shown { case nothing, version(Stamp) }
 
@@ -111,6 +115,24 @@ extension SimulatedNode {
         }
     }
 
+    /// What the last write of a key was, by its stamp.
+    func newest(of key: [UInt8]) throws(StoreError) -> (dot: Dot, version: Ledger.Version)? {
+        let store = self.replica!.store
+        return try key.span.bytes.withUnsafeBytes { key throws(StoreError) in
+            guard case .record(let record, _, _) = try store.find(store.token(of: key), key: key) else { return nil }
+            return (record.dot, Ledger.Version(record))
+        }
+    }
+
+    /// Whether it has a write as one of a key's siblings, or its only one.
+    func holds(_ write: Acknowledged) -> Bool {
+        guard let store = self.replica?.store else { return false }
+        return Attempt.key(write.version.key).span.bytes.withUnsafeBytes { key in
+            guard case .record(let record, _, _)? = try? store.find(store.token(of: key), key: key) else { return false }
+            return Ledger.Version.all(in: record).contains { $0.dot == write.dot }
+        }
+    }
+
     /// Whether it has a write, or what came over it, and no power cut takes that any more.
     func hasDurably(_ write: Acknowledged) -> Bool {
         guard let store = self.replica?.store, store.seen.covers(write.dot) else { return false }
@@ -123,7 +145,8 @@ extension SimulatedNode {
     /// What it took along from a store that it gave up.
     var exports: [Exported] {
         let exports = self.replica == nil ? self.storedExports : self.committedExports
-        return exports.compactMap { export in try? export.withUnverifiedRecord { Exported(version: Ledger.Version($0)) } }
+        let versions = exports.compactMap { export in try? export.withUnverifiedRecord { Ledger.Version.all(in: $0) } }
+        return versions.joined().map { Exported(dot: $0.dot, version: $0.version) }
     }
 
     // MARK: Looking inside
@@ -159,6 +182,24 @@ extension SimulatedNode {
     }
 
     struct Entry: Equatable {
+        /// The siblings, where it has such.
+        var siblings: [(dot: Dot, version: Ledger.Version)] {
+            guard self.header.kind == .siblings, let payload else { return [] }
+            return payload.withUnsafeBytes { bytes in (Siblings(decoding: bytes)?.versions ?? []).map { ($0.dot, Ledger.Version($0, key: 0)) } }
+        }
+
+        /// The last register that was beneath them.
+        var beneath: Stamp? { self.payload.flatMap { $0.withUnsafeBytes { Siblings(decoding: $0)?.beneath?.stamp } } }
+
+        /// The numbers of the writes that a client would be shown.
+        var numbers: [UInt64] {
+            guard let payload else { return [] }
+            return payload.withUnsafeBytes { bytes in
+                guard self.header.kind == .siblings else { return [Attempt.number(in: bytes)] }
+                return (Siblings(decoding: bytes)?.live ?? []).map { Attempt.number(in: $0.value!) }
+            }
+        }
+
         let header: VersionHeader
         let checksum: UInt64
         /// Nil where the value has left, which it does on one node sooner than on another.

@@ -49,7 +49,7 @@ extension World {
         self.excuseUnreplicated(of: node) { write in
             // With it goes what it had overwritten.
             let newer = (try? node.version(of: Attempt.key(write.version.key))).flatMap { $0 }.flatMap { $0.stamp >= write.version.stamp ? $0 : nil }
-            let dot = newer?.dot ?? write.dot
+            let dot = node.holds(write) ? write.dot : newer?.dot ?? write.dot
             return order.seen.covers(dot) && !self.members.contains { $0 !== node && $0.known?.seen.covers(dot) ?? false }
         }
     }
@@ -57,7 +57,7 @@ extension World {
     /// A process has started; if it gave up its store for those of others, this is what is left.
     func noteGivenUp(by node: SimulatedNode) {
         guard node.replica?.store.control(.formerMembers) != nil else { return }
-        let kept = Set(node.committedExports.map(\.dot))
+        let kept = Set(node.exports.map(\.dot))
         node.forgetPositions { !kept.contains($0.dot) }
         for export in node.exports where export.isMootWhereNothingIs { self.moot.append(export.version) }
     }
@@ -76,6 +76,7 @@ extension World {
 extension SimulatedNode {
     /// Exports, decided or not, as its base has them.
     struct Exported {
+        let dot: Dot
         let version: Ledger.Version
 
         /// A delete, and what is read no more once its time is over.

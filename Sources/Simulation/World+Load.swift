@@ -27,17 +27,16 @@ extension World {
             let own = replica.store.identity.replica
             let before = replica.store.seen.watermark(of: own)
             answer = try node.execute(attempt.words, client: client, at: self.now)
+            if case .job(let job) = answer { replica.end(job) }
             guard case .answered(let position, _) = answer else { return }
-            let version = try node.version(of: attempt.key)
-            shown = version.map { .version($0.stamp) } ?? .nothing
-            guard let version, replica.store.seen.watermark(of: own) > before else { return }
-            try self.checkOrder(of: version, behind: attempt, on: node)
-            write = SimulatedNode.Acknowledged(
-                number: attempt.number, dot: version.dot,
-                version: Ledger.Version(
-                    key: attempt.operation.key, stamp: version.stamp, isTombstone: version.isTombstone,
-                    expiryMilliseconds: version.expiryMilliseconds, checksum: 0),
-                position: position)
+            let newest = try node.newest(of: attempt.key)
+            shown = newest.map { .version($0.version.stamp) } ?? .nothing
+            guard let newest, replica.store.seen.watermark(of: own) > before else { return }
+            try self.checkOrder(of: newest.version, behind: attempt, on: node)
+            if newest.version.context != nil {
+                (self.counts[.siblings], self.counts[.siblingWrites]) = (self.counts[.siblings] + 1, self.counts[.siblingWrites] + 1)
+            }
+            write = SimulatedNode.Acknowledged(number: attempt.number, dot: newest.dot, version: newest.version, position: position)
         }
         if case .answered = answer {} else { node.endWait(of: attempt) }
         switch answer {
@@ -45,17 +44,23 @@ extension World {
         case .error:
             self.refuse(attempt)
             self.retry(attempt)
-        case .job: break  // No operation begins with one.
-        case .answered(let position, _):
+        case .job: self.retry(attempt)  // Siblings that are not synced yet.
+        case .answered(let position, let reply):
             var attempt = attempt
-            if attempt.isFirstHalf { attempt.shown = shown }
+            attempt.isDone = !attempt.isFirstHalf
+            if attempt.isFirstHalf {
+                attempt.shown = shown
+                attempt.context = Self.context(in: reply)
+                // What was read here may be replaced anywhere.
+                if attempt.readsSiblings { attempt.node = Int.random(in: 0..<self.plan.nodes, using: &self.retries) }
+            }
             node.wait(SimulatedNode.Pending(position: position, attempt: attempt, write: write))
             try self.answer(node)
         }
     }
 
     /// What was read before a write through the same node is older than that (I10).
-    private func checkOrder(of version: VersionHeader, behind attempt: Attempt, on node: SimulatedNode) throws {
+    private func checkOrder(of version: Ledger.Version, behind attempt: Attempt, on node: SimulatedNode) throws {
         guard case .version(let shown) = attempt.shown else { return }
         self.counts[.readsComeBefore] += 1
         guard version.stamp > shown else {
@@ -66,7 +71,7 @@ extension World {
     /// Answers leave that the log has released.
     func answer(_ node: SimulatedNode) throws {
         for pending in node.takeAnswered(at: self.now) {
-            if pending.attempt.shown != nil, pending.write == nil {
+            if pending.attempt.shown != nil, pending.write == nil, !pending.attempt.isDone {
                 self.counts[.modifications] += 1
                 self.plan(.operate(pending.attempt), in: .microseconds(Int.random(in: 50...20_000, using: &self.retries)))
             }
@@ -92,6 +97,12 @@ extension World {
             operation: attempt.operation)
         again.tries = attempt.tries + 1
         self.plan(.operate(again), in: .milliseconds(Int.random(in: 20...500, using: &self.retries)))
+    }
+
+    /// What VGET answers first: `*4\r\n$7\r\ncontext\r\n$…\r\n…`.
+    private static func context(in reply: [UInt8]) -> [UInt8] {
+        let lines = reply.split(separator: UInt8(ascii: "\n"), maxSplits: 4, omittingEmptySubsequences: false)
+        return lines.count == 5 && lines[2].elementsEqual("context\r".utf8) ? lines[4].prefix { $0 != UInt8(ascii: "\r") }.map(\.self) : []
     }
 
     // MARK: WAIT
@@ -145,16 +156,22 @@ extension World {
         let own = node.replica!.store.identity.replica
         var failure: (any Error)?
         batch.forEachEntry { frame, record in
-            let (version, dot) = (Ledger.Version(record), record.dot)
             if record.isOwnWrite(of: own, frame: frame) {
-                let number = Attempt.number(in: record.payload)
+                let (version, dot) = (Ledger.Version(record), record.dot)
+                let number = Attempt.number(
+                    in: record.siblings.map { $0.newest.value ?? UnsafeRawBufferPointer(start: nil, count: 0) } ?? record.payload)
                 let write = SimulatedNode.Provisional(position: batch.position, dot: dot, number: number, version: version)
                 self.forgetAnother(write, of: node)
                 node.noteOwn(write)
             } else if failure == nil {
                 do {
-                    try self.ledger.check(dot, version, on: node.index)
-                    try self.checkBound(of: version.stamp, on: node)
+                    for (dot, version) in Ledger.Version.all(in: record) {
+                        // What this node has written stands beside others' before it is durable.
+                        if version.context != nil, dot.replica == own, self.ledger.version(of: dot) == nil { continue }
+                        try self.ledger.check(dot, version, on: node.index)
+                    }
+                    // What siblings come to was taken before, when the clock may have been another's.
+                    if record.kind == .register || frame[5] & FrameFlags.uncounted == 0 { try self.checkBound(of: record.stamp, on: node) }
                 } catch { failure = error }
             }
         }
@@ -198,13 +215,15 @@ extension Attempt {
     /// What it writes begins with its number; of others the number is nowhere, or that of the value whose deadline they change.
     fileprivate var writesNumber: Bool {
         switch self.operation.kind {
-        case .set, .modify, .setAndWait, .setExpiring: true
-        case .delete, .expire, .persist: false
+        case .set, .modify, .setAndWait, .setExpiring, .setSibling, .modifySiblings: true
+        case .delete, .expire, .persist, .deleteSiblings: false
         }
     }
 
     /// True for a read whose answer a write will follow.
-    var isFirstHalf: Bool { self.operation.kind == .modify && self.shown == nil }
+    var isFirstHalf: Bool { (self.operation.kind == .modify || self.readsSiblings) && self.shown == nil }
+
+    var readsSiblings: Bool { self.operation.kind == .modifySiblings || self.operation.kind == .deleteSiblings }
 
     private static let (delete, get, set) = (Array("DEL".utf8), Array("GET".utf8), Array("SET".utf8))
 
@@ -212,6 +231,10 @@ extension Attempt {
         switch self.operation.kind {
         case .delete: [Self.delete, self.key]
         case .modify where self.shown == nil: [Self.get, self.key]
+        case .modifySiblings where self.shown == nil, .deleteSiblings where self.shown == nil: [Array("VGET".utf8), self.key]
+        case .setSibling: [Array("VSET".utf8), self.key, self.value]
+        case .modifySiblings: [Array("VSET".utf8), self.key, self.value, Array("CONTEXT".utf8), self.context]
+        case .deleteSiblings: [Array("VDEL".utf8), self.key, Array("CONTEXT".utf8), self.context]
         case .set, .modify, .setAndWait: [Self.set, self.key, self.value]
         case .setExpiring(let milliseconds): [Self.set, self.key, self.value, Array("PX".utf8), Array("\(milliseconds)".utf8)]
         case .expire(let milliseconds): [Array("PEXPIRE".utf8), self.key, Array("\(milliseconds)".utf8)]

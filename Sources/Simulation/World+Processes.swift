@@ -209,6 +209,7 @@ extension World {
         let (begun, resumed) = replica.bootstraps
         self.counts[.drops] += replica.store.counters.droppedTombstones
         self.counts[.expiredDrops] += replica.store.counters.droppedExpired
+        self.counts[.trimmed] += replica.store.counters.trimmed
         self.counts[.adoptions] += replica.store.counters.adoptions
         self.counts[.reentered] += replica.salvageCounts.reentered
         self.counts[.salvaged] += replica.salvageCounts.salvaged

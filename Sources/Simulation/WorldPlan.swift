@@ -91,6 +91,7 @@ package struct WorldPlan: Equatable, Sendable {
         self[.clockLeap] = some(1...1, oneIn: 4)
         self.clocklessNodes = some(1...1, oneIn: 5)
         self[.fence] = some(1...1, oneIn: 3)
+        self[.siblings] = some(20...90, oneIn: 2)
     }
 
     /// Leaves a kind of fault out. What else happens stays as it was drawn.

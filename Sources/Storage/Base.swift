@@ -20,7 +20,7 @@ package protocol Base: AnyObject, Sendable {
 package struct BaseStatistics: Equatable, Sendable {
     /// Entries in the base, tombstones included.
     package var entries: UInt64 = 0
-    /// Of these, tombstones.
+    /// Tombstones among these, and deletes beside siblings.
     package var tombstones: UInt64 = 0
     /// Of these, entries with a deadline.
     package var expiring: UInt64 = 0
@@ -119,8 +119,8 @@ package protocol BaseWriter: DeadlineIndex {
     ///
     /// - Returns: false, with nothing stored, where its place is not behind all others.
     func append(_ record: RecordView, token: Token) throws(StoreError) -> Bool
-    /// Where the first tombstones of a replica are, up to a sequence number, ascending, no more than so many.
-    func tombstones(of replica: ReplicaID, through sequence: UInt64, limit: Int) throws(StoreError) -> [IndexedPlace]
+    /// Where the tombstones of a replica are, ascending by sequence number, no more than so many.
+    func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [IndexedPlace]
     /// Takes a tombstone out of the index: what has its key is another version.
     func forgetTombstone(_ dot: Dot) throws(StoreError)
     /// Takes an entry with a deadline out of the index: what has its key is another version.

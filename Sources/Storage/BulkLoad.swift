@@ -20,6 +20,7 @@ package struct LoadOutcome: Sendable {
     /// What the digest has to take in.
     package fileprivate(set) var adjustments: [DigestAdjustment] = []
     package fileprivate(set) var greatestStamp: UInt64 = 0
+    package fileprivate(set) var hasSiblings = false
     /// Records of which the base had the same version, or a greater one.
     package fileprivate(set) var known = 0
 
@@ -106,6 +107,7 @@ package struct BulkLoad {
         _ record: RecordView, at token: Token, _ job: LoadJob, _ writer: any BaseWriter, appends: inout Bool, _ outcome: inout LoadOutcome
     ) throws(StoreError) {
         outcome.greatestStamp = max(outcome.greatestStamp, record.stampTime)
+        if record.kind == .siblings { outcome.hasSiblings = true }
         if appends {
             if try writer.append(record, token: token) {
                 outcome.adjust(DigestAdjustment(record, insteadOf: nil, at: token, under: job.digestKey), leafBits: job.leafBits)

@@ -4,14 +4,14 @@ import Versioning
 /// Taking dropped entries out of the base, ahead of all that a table brings, and the values of those that have expired and wait to be dropped.
 ///
 /// What is to go is looked up in the indexes, many at once, and taken in the order of tokens: what shares a page goes with one write of it. Tombstones at
-/// or below the floors are all dropped, so that the first of each replica are the next. Among entries with a deadline those that are not dropped lie in
+/// or below the floors are all dropped, but for deletes among siblings, which wait for the last of these. Among entries with a deadline those that are not dropped lie in
 /// between: only those are looked at that were behind the one or the other bound at the last purge.
 extension Drain {
     struct Purge {
         /// Where the next look begins.
         fileprivate enum Place {
-            /// Among the tombstones: which floor's.
-            case tombstones(floor: Int)
+            /// Among the tombstones: which floor's, and from where on.
+            case tombstones(floor: Int, from: UInt64)
             /// Among those that have expired since, in the order of deadlines, whatever their floors.
             case deadlines(behind: Expiration)
             /// Among those that floors have reached since: which floor, and from where on.
@@ -29,7 +29,7 @@ extension Drain {
         var isOver: Bool { if case .nowhere = self.place { self.found.isEmpty } else { false } }
 
         init(_ job: DrainJob) {
-            self.place = job.purged != nil ? .tombstones(floor: 0) : job.expiring.map { .waiting(behind: $0.behind) } ?? .nowhere
+            self.place = job.purged != nil ? .tombstones(floor: 0, from: 0) : job.expiring.map { .waiting(behind: $0.behind) } ?? .nowhere
         }
     }
 
@@ -75,12 +75,13 @@ extension Drain {
         let floors = self.job.drops.floors.floors
         switch self.purge.place {
         case .nowhere: return []
-        case .tombstones(let floor) where floor == floors.count:
+        case .tombstones(let floor, _) where floor == floors.count:
             self.purge.place = .deadlines(behind: self.job.purged?.expired ?? .none)
             return []
-        case .tombstones(let floor):
-            let found = try self.writer.tombstones(of: floors[floor].replica, through: floors[floor].sequence, limit: Self.lookRows)
-            if found.isEmpty { self.purge.place = .tombstones(floor: floor + 1) }
+        case .tombstones(let floor, let start):
+            let entry = floors[floor]
+            let found = start > entry.sequence ? [] : try self.writer.tombstones(of: entry.replica, start...entry.sequence, limit: Self.lookRows)
+            self.purge.place = found.last.map { .tombstones(floor: floor, from: $0.dot.sequence + 1) } ?? .tombstones(floor: floor + 1, from: 0)
             return found.map { Found(kind: .tombstone, place: $0) }
         case .deadlines(let start):
             let found = try self.writer.expiring(behind: start, through: self.job.drops.expired, limit: Self.lookRows)
@@ -121,9 +122,11 @@ extension Drain {
         let place = found.place
         try place.key.span.bytes.withUnsafeBytes { key throws(StoreError) in
             let entry = try self.writer.seek(place.token, key: key)
-            let isThere = entry?.record.map { $0.mayBeDropped && $0.dot == place.dot } ?? false
+            let isThere = entry?.record.map { $0.names(place.dot) } ?? false
             switch found.kind {
             case .tombstone where !isThere: try self.writer.forgetTombstone(place.dot)
+            // What is left of its siblings comes with a table.
+            case .tombstone where entry?.record.map({ !self.job.drops.contain($0) }) ?? false: return
             case .expired(let expiration) where !isThere: try self.writer.forget(expiration)
             case .tombstone, .expired:
                 try self.writer.remove(place.token, key: key)

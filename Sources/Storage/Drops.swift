@@ -59,6 +59,7 @@ struct Drops: Equatable, Sendable {
     /// Whether a record was dropped.
     func contain(_ record: RecordView) -> Bool {
         guard record.mayBeDropped, self.floors.covers(record.dot) else { return false }
+        if record.kind == .siblings { return record.isTombstone && record.listed.allSatisfy(self.floors.covers) }
         return record.isTombstone || record.expiration.map { $0 <= self.expired } ?? false
     }
 }

@@ -20,8 +20,8 @@ package final class MemoryBase: Base {
             }
         }
 
-        /// The write that it is where it is a delete.
-        var tombstone: Dot? { self.withValue { $0.isTombstone ? $0.dot : nil } }
+        /// The deletes in it.
+        var tombstones: [Dot] { self.withValue(\.listed) ?? [] }
 
         /// When it expires; nil for what never does.
         var expiration: Expiration? { self.withValue(\.expiration) }
@@ -61,7 +61,7 @@ package final class MemoryBase: Base {
 
     package func statistics() -> BaseStatistics {
         let contents = self.contents
-        let (tombstones, expiring) = (contents.entries.count { $0.tombstone != nil }, contents.entries.count { $0.expiration != nil })
+        let (tombstones, expiring) = (contents.entries.reduce(0) { $0 + $1.tombstones.count }, contents.entries.count { $0.expiration != nil })
         let bytes = contents.entries.reduce(0) { $0 + $1.key.count + $1.value.count + 8 }
         return BaseStatistics(
             entries: UInt64(contents.entries.count), tombstones: UInt64(tombstones), expiring: UInt64(expiring),
@@ -193,8 +193,8 @@ package final class MemoryBase: Base {
             self.lender.takeBack()
         }
 
-        func tombstones(of replica: ReplicaID, through sequence: UInt64, limit: Int) -> [IndexedPlace] {
-            Array(self.staged!.entries.tombstones(of: replica, 0...sequence).prefix(limit))
+        func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) -> [IndexedPlace] {
+            Array(self.staged!.entries.tombstones(of: replica, sequences).prefix(limit))
         }
 
         func forgetTombstone(_ dot: Dot) {}
@@ -265,9 +265,10 @@ extension MemoryBase.Entry {
 extension [MemoryBase.Entry] {
     /// There is no index: all entries are looked at.
     fileprivate func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> [IndexedPlace] {
-        let found = self.compactMap { entry -> IndexedPlace? in
-            guard let dot = entry.tombstone, dot.replica == replica, sequences.contains(dot.sequence) else { return nil }
-            return IndexedPlace(dot: dot, token: entry.token, key: entry.key)
+        let found = self.flatMap { entry in
+            entry.tombstones.filter { $0.replica == replica && sequences.contains($0.sequence) }.map {
+                IndexedPlace(dot: $0, token: entry.token, key: entry.key)
+            }
         }
         return found.sorted { $0.dot.sequence < $1.dot.sequence }
     }

@@ -54,7 +54,7 @@ extension RecordView {
     /// what a node writes.
     package static func received(_ frame: UnsafeRawBufferPointer, under key: DigestKey) -> (record: RecordView, token: Token)? {
         guard let record = RecordView(frame: frame), frame[5] == FrameFlags.none, record.isPlausible else { return nil }
-        guard !record.isTombstone || record.payload.isEmpty, record.isCanonical else { return nil }
+        guard record.isConsistent, record.isCanonical else { return nil }
         let token = key.token(of: record.key)
         return record.isIntact(token: token) ? (record, token) : nil
     }
@@ -69,8 +69,8 @@ extension RecordView {
         (1...RecordLayout.maximumSequence).contains(self.dot.sequence) && self.expiryMilliseconds <= RecordLayout.maximumExpiryMilliseconds
     }
 
-    /// True where this is a write of a replica that it has logged as its own, not got back from a peer.
+    /// True where this is a write of a replica that it has logged as its own, not got back from a peer in a session.
     package func isOwnWrite(of replica: ReplicaID, frame: UnsafeRawBufferPointer) -> Bool {
-        frame[5] == FrameFlags.none && self.dot.replica == replica
+        frame[5] & FrameFlags.uncounted == 0 && self.dot.replica == replica
     }
 }

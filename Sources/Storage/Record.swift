@@ -6,6 +6,8 @@ import Versioning
 package enum Kind: UInt8, Sendable {
     /// Last write wins, by stamp.
     case register = 1
+    /// Concurrent writes stand beside each other. The payload is an encoded `Siblings`.
+    case siblings = 2
 }
 
 /// What a version says besides key and value.
@@ -82,6 +84,15 @@ package enum RecordLayout {
         Self.frameByteCount + keyByteCount + Self.headerByteCount(flags: Self.flags(of: header)) + payloadByteCount
     }
 
+    /// The bytes of a record.
+    static func frame(_ header: VersionHeader, key: UnsafeRawBufferPointer, token: Token, payload: [UInt8]) -> [UInt8] {
+        var frame = [UInt8](repeating: 0, count: Self.byteCount(of: header, keyByteCount: key.count, payloadByteCount: payload.count))
+        frame.withUnsafeMutableBytes { frame in
+            Self.encode(header, key: key, token: token, payloadByteCount: payload.count, into: frame) { $0.copyBytes(from: payload) }
+        }
+        return frame
+    }
+
     /// Writes a record. `target` has the length that `byteCount` gave; `fill` writes the payload.
     static func encode(
         _ header: VersionHeader, key: UnsafeRawBufferPointer, token: Token, payloadByteCount: Int, into target: UnsafeMutableRawBufferPointer,
@@ -135,7 +146,7 @@ package enum FrameFlags {
     /// The version lost when it came: only its dot counts. A table that held it would hide the newer one below.
     static let superseded: UInt8 = 1
     /// The version came in a repair session: its dot does not count (I26).
-    static let uncounted: UInt8 = 2
+    package static let uncounted: UInt8 = 2
 }
 
 extension UnsafeMutableRawPointer {

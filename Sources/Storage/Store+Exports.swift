@@ -12,16 +12,44 @@ extension Store {
 
     /// Writes a version again, under the next dot of this node and with the stamp that it had: nothing that is newer loses to it, on any node (I24).
     ///
-    /// - Precondition: its key has nothing, or what is older.
     /// - Returns: what depends on it.
-    package func reenter(_ record: RecordView, token: Token, at now: Instant) -> LogPosition {
-        let replica = self.identity.replica
+    package func reenter(_ record: RecordView, token: Token, at now: Instant) throws(StoreError) -> LogPosition {
         var header = record.versionHeader
-        header.dot = Dot(replica: replica, sequence: self.seen.watermark(of: replica) + 1)
+        header.dot = self.nextDot
         // Of a value that has left nothing is to show, whatever a clock says later; what is older it still has to keep away.
         if record.isHeaderOnly { (header.isTombstone, header.expiryMilliseconds) = (true, 0) }
-        let payload = record.payload
-        return self.put(header, key: record.key, token: token, payloadByteCount: payload.count, at: now) { $0.copyMemory(from: payload) }
+        return try self.enter(header, record.key, token, Array(record.payload), at: now)
+    }
+
+    /// Writes a sibling again, under the next dot of this node, with the stamp and the context that it had: it stands beside whatever came since, and takes
+    /// the place of nothing but what it took the place of.
+    ///
+    /// - Returns: what depends on it.
+    package func reenter(
+        _ version: Sibling, beneath: Siblings.Register?, key: UnsafeRawBufferPointer, token: Token, at now: Instant
+    ) throws(StoreError) -> LogPosition {
+        let again = Sibling(dot: self.nextDot, stamp: version.stamp, context: version.context, value: version.value)
+        guard let alone = Siblings(beneath: beneath, versions: [again]) else {
+            preconditionFailure("\(version.stamp) is no later than what was beneath")
+        }
+        return try self.enter(VersionHeader(alone), key, token, alone.encoded, at: now)
+    }
+
+    private var nextDot: Dot { Dot(replica: self.identity.replica, sequence: self.seen.watermark(of: self.identity.replica) + 1) }
+
+    /// Takes an old version as if a peer had told of it: what it and the key's come to may be neither the one nor the other.
+    private func enter(
+        _ header: VersionHeader, _ key: UnsafeRawBufferPointer, _ token: Token, _ payload: [UInt8], at now: Instant
+    ) throws(StoreError) -> LogPosition {
+        let frame = RecordLayout.frame(header, key: key, token: token, payload: payload)
+        let merged = try frame.span.bytes.withUnsafeBytes { frame throws(StoreError) in
+            guard let record = RecordView(frame: frame) else { preconditionFailure("a record of \(frame.count) bytes does not read") }
+            return try self.merge(record, token: token, .push, at: now)
+        }
+        switch merged {
+        case .applied(let position), .superseded(let position): return position
+        case .known: preconditionFailure("\(header.dot) is known, or its place is damaged")
+        }
     }
 
     /// Has the next start give up this store.

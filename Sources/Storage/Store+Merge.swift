@@ -42,52 +42,88 @@ extension Store {
             if isSeen { self.counters.knownRemoved += 1 } else { self.counters.refusedUnsettled += 1 }
             return .known
         }
-        let wins = try self.wins(record, at: token)
-        guard wins || source == .push else { return .known }
-        var flags = FrameFlags.none
-        if !wins { flags |= FrameFlags.superseded }
-        if source != .push { flags |= FrameFlags.uncounted }
-        let slot = self.log(record, token: token, flags: flags)
-        if source == .push { _ = self.seen.insert(record.dot) }
-        self.greatestStamp = max(self.greatestStamp, record.stampTime)
-        guard wins else {
-            self.undo.append(Undo(position: slot.position, change: .seen(record.dot)))
-            return .superseded(slot.position)
+        let outcome = try self.outcome(of: record, at: token, source)
+        guard outcome.changes || source == .push else { return .known }
+        guard case .right = outcome else {
+            if source == .push {
+                let slot = self.log(record, token: token, flags: FrameFlags.superseded)
+                _ = self.seen.insert(record.dot)
+                self.greatestStamp = max(self.greatestStamp, record.stampTime)
+                self.undo.append(Undo(position: slot.position, change: .seen(record.dot)))
+                guard case .neither = outcome else { return .superseded(slot.position) }
+            }
+            guard case .neither(let siblings) = outcome else { return .known }
+            return .applied(self.put(joined: siblings, key: record.key, token: token, at: now))
         }
-        let previous = self.putFolded(slot.slot, slot.chunk)
+        let slot = self.log(record, token: token, flags: source == .push ? FrameFlags.none : FrameFlags.uncounted)
+        if source == .push { _ = self.seen.insert(record.dot) }
+        self.put(slot, record, dot: source == .push ? record.dot : nil, at: now)
         if isSeen || !isAllowed, record.mayBeDropped {
-            self.lateEntry = slot.position
             self.waitingExpired.mayHave(record.dot)
             self.passed = self.collected  // It may lie within that, and at or below a floor.
         }
-        let dot = source == .push ? record.dot : nil
-        self.undo.append(Undo(position: slot.position, change: .put(slot.slot, previous: previous, dot: dot)))
-        if self.oldestPut == nil { self.oldestPut = now }
-        self.pacing.admitted(recordBytes: slot.byteCount)
-        self.counters.recordsApplied += 1
+        if isSeen || !isAllowed || record.kind == .siblings, record.mayBeDropped || record.kind == .siblings { self.lateEntry = slot.position }
         return .applied(slot.position)
+    }
+
+    /// Stores what two versions come to that no write made: no dot of it counts, as those of its parts do.
+    func put(joined siblings: Siblings, key: UnsafeRawBufferPointer, token: Token, at now: Instant) -> LogPosition {
+        let (header, payload) = (VersionHeader(siblings), siblings.encoded)
+        let byteCount = RecordLayout.byteCount(of: header, keyByteCount: key.count, payloadByteCount: payload.count)
+        let (bytes, chunk) = self.tail.reserve(byteCount: byteCount, synced: self.synced)
+        RecordLayout.encode(header, key: key, token: token, payloadByteCount: payload.count, into: bytes) { $0.copyBytes(from: payload) }
+        bytes[5] = FrameFlags.uncounted
+        let position = self.tail.openPosition
+        let slot = Table.Slot(token: token, record: RecordPointer(address: UnsafeRawPointer(bytes.baseAddress!)), position: position, fold: .below)
+        self.put((slot, chunk, position, byteCount), slot.record!.view, dot: nil, at: now)
+        // Deletes in it may have been drained before, and floors may pass over them.
+        self.lateEntry = position
+        return position
+    }
+
+    private typealias Logged = (slot: Table.Slot, chunk: Chunk, position: LogPosition, byteCount: Int)
+
+    private func put(_ logged: Logged, _ record: RecordView, dot: Dot?, at now: Instant) {
+        self.greatestStamp = max(self.greatestStamp, record.stampTime)
+        let previous = self.putFolded(logged.slot, logged.chunk)
+        if record.kind == .siblings { self.hasSiblings = true }
+        self.undo.append(Undo(position: logged.position, change: .put(logged.slot, previous: previous, dot: dot)))
+        if self.oldestPut == nil { self.oldestPut = now }
+        self.pacing.admitted(recordBytes: logged.byteCount)
+        self.counters.recordsApplied += 1
     }
 
     /// Whether a version that was seen before, or that no settled replica ever wrote, is one that was removed: its key has nothing, and no session shows
     /// that it is there by right (I23, I25).
     private func isRemoved(_ record: RecordView, at token: Token, _ source: Source) throws(StoreError) -> Bool {
-        guard case .nothing = try self.find(token, key: record.key) else { return false }
+        // Of siblings each is looked at by itself.
+        guard record.kind == .register, case .nothing = try self.find(token, key: record.key) else { return false }
         guard case .session(revives: true) = source else { return true }
         return record.isTombstone || self.isDropped(record)
     }
 
-    /// True where nothing greater is stored. A damaged version counts as none: the one that came heals it.
-    private func wins(_ record: RecordView, at token: Token) throws(StoreError) -> Bool {
-        if record.stampTime > self.greatestStamp { return true }
+    /// What the key has, on the left, and what came come to. A damaged version counts as none: the one that came heals it.
+    private func outcome(of record: RecordView, at token: Token, _ source: Source) throws(StoreError) -> Joined {
+        // Of all that is stored, siblings too.
+        if record.kind == .register, record.stampTime > self.greatestStamp { return .right }
         switch try self.find(token, key: record.key) {
-        case .nothing, .damaged: return true
-        case .record(let stored, _, _): return stored.precedes(record)
+        case .damaged: return .right
+        case .nothing: return Joined(record) { self.counts($0, beside: nil, source) } ?? .left
+        case .record(let stored, _, _):
+            let own = stored.siblings
+            return Joined(stored, record) { self.counts($0, beside: own, source) }
         }
     }
 
-    private func log(
-        _ record: RecordView, token: Token, flags: UInt8
-    ) -> (slot: Table.Slot, chunk: Chunk, position: LogPosition, byteCount: Int) {
+    /// Whether a sibling that a peer has sent is one of the key's: one that was seen before and is not there was removed, as a register is (I23, I25).
+    private func counts(_ version: Sibling, beside own: Siblings?, _ source: Source) -> Bool {
+        if own?.contains(version.dot) ?? false { return true }
+        guard self.seen.covers(version.dot) || !self.settled.allows(version.dot) else { return true }
+        if case .session(revives: true) = source { return !version.isDelete }
+        return false
+    }
+
+    private func log(_ record: RecordView, token: Token, flags: UInt8) -> Logged {
         let byteCount = RecordLayout.frameByteCount + record.key.count + record.value.count
         let (bytes, chunk) = self.tail.reserve(byteCount: byteCount, synced: self.synced)
         let start = bytes.baseAddress!

@@ -74,7 +74,7 @@ extension Store {
         for replica in self.seen.replicas {
             let floor = self.drops.floors.floor(of: replica)
             guard floor < .max, let first = try self.reader.tombstones(of: replica, floor + 1 ... .max, limit: 1).first,
-                let time = try self.record(at: first)?.stampTime
+                let time = try self.record(at: first)?.stampTime(ofListed: first.dot)
             else { continue }
             oldest = min(time, oldest ?? time)
         }
@@ -94,7 +94,11 @@ extension Store {
             var (low, high) = (0, places.count)
             while low < high {
                 let middle = (low + high) / 2
-                if try self.record(at: places[middle])?.stampTime ?? 0 <= stampTime { low = middle + 1 } else { high = middle }
+                if try self.record(at: places[middle])?.stampTime(ofListed: places[middle].dot) ?? 0 <= stampTime {
+                    low = middle + 1
+                } else {
+                    high = middle
+                }
             }
             count += low
         }
@@ -173,7 +177,7 @@ extension Store {
         let indexed = try self.reader.tombstones(of: replica, sequences, limit: budget)
         if indexed.count == budget { found.stop(behind: indexed.last!.dot.sequence, because: .more) }
         for place in indexed {
-            let time = try self.record(at: place)?.stampTime ?? 0
+            let time = try self.record(at: place)?.stampTime(ofListed: place.dot) ?? 0
             guard time <= stampTime else {
                 found.stop(behind: place.dot.sequence - 1, because: .early)
                 break
@@ -186,8 +190,7 @@ extension Store {
     /// What an index names, if it is still what its key has in the base.
     func record(at place: IndexedPlace) throws(StoreError) -> RecordView? {
         try place.key.span.bytes.withUnsafeBytes { key throws(StoreError) in
-            guard let entry = try self.findInBase(place.token, key: key), !self.isLost(entry), let record = entry.record, record.mayBeDropped,
-                record.dot == place.dot
+            guard let entry = try self.findInBase(place.token, key: key), !self.isLost(entry), let record = entry.record, record.names(place.dot)
             else { return nil }
             return record
         }
@@ -207,20 +210,23 @@ extension Store {
     }
 
     /// Lets raised bounds count once they are durable.
-    package func tendSweep() throws(StoreError) {
+    package func tendSweep(at now: Instant) throws(StoreError) {
+        try self.trim(at: now)
         guard let raise, raise.behind < self.synced, !self.isBaseMoving else { return }
-        for place in raise.places { try self.letGo(place) }
+        for place in raise.places { try self.letGo(place, raise.drops) }
         if self.live.count > 0, self.lateEntry > raise.behind { self.letGoOfLateEntries(raise.drops) }
         if raise.drops.floors.floors != self.drops.floors.floors { self.floorsRevision &+= 1 }
         (self.drops, self.raise) = (raise.drops, nil)
+        try self.trim(at: now)
         self.undrainedDrops += raise.places.count
         self.counters.droppedTombstones += raise.places.count - raise.expired
         self.counters.droppedExpired += raise.expired
     }
 
     /// Takes an entry out of the digest, if that contains it.
-    private func letGo(_ place: IndexedPlace) throws(StoreError) {
+    private func letGo(_ place: IndexedPlace, _ drops: Drops) throws(StoreError) {
         guard let record = try self.record(at: place) else { return }
+        if record.kind == .siblings, !drops.contain(record) || self.wasLetGo(place) { return self.untrimmed.append((place.token, place.key)) }
         let index = place.key.span.bytes.withUnsafeBytes { self.live.index(of: place.token, key: $0) }
         guard let index else { return self.unfold(record, at: place.token) }
         guard self.live[index].fold == .below else { return }
@@ -228,18 +234,65 @@ extension Store {
         self.live.setFold(.nothing, at: index)
     }
 
+    /// True where another delete of the same siblings has led to them in this raise.
+    private func wasLetGo(_ place: IndexedPlace) -> Bool {
+        guard let raise, let first = raise.places.first(where: { $0.token == place.token && $0.key == place.key }) else { return false }
+        return first != place
+    }
+
+    /// Siblings may hold deletes that were dropped: of a store that was opened, or whose floors have been raised.
+    func noteUntrimmed(_ keys: [(token: Token, key: [UInt8])]) {
+        self.untrimmed += keys
+        guard self.hasSiblings else { return }
+        var index = self.live.firstIndex(in: .first ... .last)
+        while let place = index {
+            let slot = self.live[place]
+            if let record = slot.record?.view, record.siblings?.trimmed(self.drops.floors) != nil {
+                self.untrimmed.append((slot.token, Array(record.key)))
+            }
+            index = self.live.index(after: place)
+        }
+    }
+
+    /// Writes siblings again without deletes that were dropped: every node has to have the same of them.
+    private func trim(at now: Instant) throws(StoreError) {
+        guard !self.untrimmed.isEmpty || !self.trimmed.isEmpty else { return }
+        if self.trimmedBehind < self.synced { self.trimmed.removeAll() }
+        let keys = self.untrimmed
+        self.untrimmed.removeAll()
+        for (token, key) in keys {
+            try key.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
+                guard case .record(let record, _, _) = try self.find(token, key: bytes), let rest = record.siblings?.trimmed(self.drops.floors) else {
+                    return
+                }
+                self.trimmedBehind = self.put(joined: rest, key: bytes, token: token, at: now)
+                self.trimmed.append((token, key))
+                self.counters.trimmed += 1
+            }
+        }
+    }
+
+    /// The log was cut: what was written last may be gone, and what was trimmed with it.
+    func trimAgain() {
+        self.untrimmed += self.trimmed
+        self.trimmed.removeAll()
+    }
+
     /// Takes out of the digest what a session brought again while the bounds that drop it were on their way to the disk: it lies in the table.
     private func letGoOfLateEntries(_ drops: Drops) {
         var index = self.live.firstIndex(in: .first ... .last)
         while let place = index {
             let slot = self.live[place]
-            if slot.fold == .this, let record = slot.record?.view, drops.contain(record) { self.unfold(record, at: slot.token) }
+            if let record = slot.record?.view {
+                if slot.fold == .this, drops.contain(record) { self.unfold(record, at: slot.token) }
+                if record.siblings?.trimmed(drops.floors) != nil { self.untrimmed.append((slot.token, Array(record.key))) }
+            }
             index = self.live.index(after: place)
         }
     }
 
     /// True where `tendSweep` has something to do.
-    package var wantsSweepTended: Bool { self.raise.map { $0.behind < self.synced && !self.isBaseMoving } ?? false }
+    package var wantsSweepTended: Bool { !self.untrimmed.isEmpty || self.raise.map { $0.behind < self.synced && !self.isBaseMoving } ?? false }
 
     // MARK: Settling
 

@@ -113,6 +113,7 @@ extension Store {
         self.unindexed.removeAll { $0.position >= origin }
         self.releaseEmptyTable()
         self.markRottenAgain()
+        self.trimAgain()
         if let raise, raise.behind >= origin { (self.raise, self.passed) = (nil, self.drops.expired) }
         self.counters.failedAppends += 1
     }

@@ -59,6 +59,13 @@ package final class Store {
     var drainedSeen: Seen
     /// The last entry that came although it had been drained before, or is held never to have been written, of what may be dropped some day.
     var lateEntry: LogPosition = 0
+    /// A key may have siblings: a register is not known to win by its stamp alone.
+    package internal(set) var hasSiblings: Bool
+    /// Keys whose siblings hold deletes that were dropped.
+    var untrimmed: [(token: Token, key: [UInt8])] = []
+    /// Keys whose siblings were written again without, and behind what that is durable.
+    var trimmed: [(token: Token, key: [UInt8])] = []
+    var trimmedBehind: LogPosition = 0
     /// A sweep waits for what the table holds.
     var wantsDrain = false
     /// What this node took along from a store that it gave up.
@@ -148,6 +155,7 @@ package final class Store {
         (self.logIndex, self.segments) = (recovered.logIndex, Deque(recovered.segments))
         self.drainedSeen = recovered.drainedSeen
         self.undrainedDrops = recovered.scan.dropped
+        self.hasSiblings = recovered.scan.hasSiblings || recovered.hasSiblings
         self.exportCounts = recovered.exports
         for key in ControlKey.allCases { self.readControl(key) }
         (self.drops, self.passed) = (Drops(floors: self.clearance.floors, expired: self.collected), self.collected)
@@ -155,6 +163,7 @@ package final class Store {
         // What sessions had brought may be among what was replayed.
         if recovered.table.count > 0, recovered.head > 0 { self.lateEntry = recovered.head - 1 }
         self.foundRotten(atStart: recovered.scan.rotten)
+        self.noteUntrimmed(recovered.scan.untrimmed)
     }
 
     func keepControl(_ key: ControlKey, _ value: [UInt8]?) {
@@ -276,6 +285,7 @@ package final class Store {
         let previous = self.putFolded(slot, chunk)
         _ = self.seen.insert(header.dot)
         self.greatestStamp = max(self.greatestStamp, header.stamp.time)
+        if header.kind == .siblings { self.hasSiblings = true }
         self.undo.append(Undo(position: slot.position, change: .put(slot, previous: previous, dot: header.dot)))
     }
 

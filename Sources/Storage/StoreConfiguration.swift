@@ -36,6 +36,8 @@ package struct StoreCounters: Equatable, Sendable {
     package var droppedExpired = 0
     /// Times that floors were raised because another node's were taken over.
     package var adoptions = 0
+    /// Siblings that were written again without deletes that had been dropped.
+    package var trimmed = 0
     /// Versions that came and were known to have been removed (I23).
     package var knownRemoved = 0
     /// Of settled replicas, versions that were none of theirs (I25).

@@ -66,7 +66,8 @@ extension Store {
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
         let recovered = RecoveredStore(
             checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position,
-            drainedSeen: report.startedOver == nil ? drainedSeen : Seen(), table: replay.table, scan: scan, exports: try Self.countExports(reader),
+            drainedSeen: report.startedOver == nil ? drainedSeen : Seen(), table: replay.table, scan: scan, hasSiblings: replay.hasSiblings,
+            exports: try Self.countExports(reader),
             logIndex: replay.logIndex, segments: try onDisk { () throws(DiskError) in try LogReader(disk: disk).segmentPositions })
         let store = Store(configuration: configuration, base: base, reader: reader, recovered: recovered, saltSeed: generator.next())
         return (store, report)
@@ -122,6 +123,8 @@ struct RecoveredStore {
     let drainedSeen: Seen
     let table: Table
     let scan: BaseScan
+    /// True where the log has siblings.
+    let hasSiblings: Bool
     let exports: ExportCounts
     let logIndex: LogIndex
     let segments: [LogPosition]
@@ -132,6 +135,7 @@ private struct Replay {
     var checkpoint: Checkpoint
     private(set) var table = Table()
     private(set) var records = 0
+    private(set) var hasSiblings = false
     var logIndex = LogIndex()
     private var tail: LogTail
 
@@ -187,7 +191,12 @@ private struct Replay {
         if frame[5] & FrameFlags.uncounted == 0 { _ = self.checkpoint.seen.insert(record.dot) }
         self.checkpoint.greatestStamp = max(self.checkpoint.greatestStamp, record.stampTime)
         if frame[5] & FrameFlags.superseded != 0 { return }
-        if let present = self.table.find(token, key: record.key), !present.record!.view.precedes(record) { return }
+        if record.kind == .siblings { self.hasSiblings = true }
+        if let present = self.table.find(token, key: record.key)?.record?.view, present.kind == .register, record.kind == .register,
+            !present.precedes(record)
+        {
+            return
+        }
         let (bytes, chunk) = self.tail.reserve(byteCount: frame.count, synced: 0)
         bytes.copyMemory(from: frame)
         self.table.put(Table.Slot(token: token, record: RecordPointer(address: bytes.baseAddress!), position: position, fold: .below), chunk: chunk)
@@ -238,7 +247,7 @@ private struct Replay {
         var next = try reader.seek(Token(rawValue: 0))
         while let entry = next {
             if let record = entry.record, entry.isIntact(under: identity.digestKey) {
-                if !order.seen.covers(record.dot), !drops.contain(record) {
+                if !record.isCovered(by: order.seen), !drops.contain(record) {
                     try writer.keep(Export(record, of: identity.cluster))
                     report.exports += 1
                     gathered += entry.key.count + record.value.count + Self.bytesPerRow
@@ -261,6 +270,12 @@ private struct Replay {
     private static let bytesPerTransaction = 32 << 20
     private static let bytesPerRow = 100
 
+    /// What came with the log's end is in the base, or lost: of siblings the later state has all that the earlier one had.
+    private func isOlder(_ record: RecordView, _ stored: RecordView) -> Bool {
+        if case .left = Joined(stored, record) { return !record.isSameVersion(as: stored) }
+        return false
+    }
+
     /// Forgets versions of which the base has newer ones: a drain that a crash ended may have stored what the damage took from the log.
     private mutating func dropSuperseded(by base: any Base) throws(StoreError) {
         let reader = try base.makeReader()
@@ -269,7 +284,7 @@ private struct Replay {
         while let place = index {
             let slot = self.table[place]
             let record = slot.record!.view
-            if let stored = try reader.find(slot.token, key: record.key), stored.isIntact, let newest = stored.record, record.precedes(newest) {
+            if let stored = try reader.find(slot.token, key: record.key), stored.isIntact, let newest = stored.record, self.isOlder(record, newest) {
                 self.table.remove(at: place)
                 index = self.table.index(after: place - 1)
             } else {
@@ -289,6 +304,9 @@ struct BaseScan {
     private(set) var greatestStamp: UInt64 = 0
     /// Entries that were dropped, and count for nothing.
     private(set) var dropped = 0
+    private(set) var hasSiblings = false
+    /// Keys whose siblings hold deletes that were dropped.
+    private(set) var untrimmed: [(token: Token, key: [UInt8])] = []
 
     init(_ base: any Base, _ reader: any BaseReader, _ key: DigestKey, _ drops: Drops = Drops()) throws(StoreError) {
         self.tree = DigestTree(leafBits: DigestTree.leafBits(forEntries: try base.statistics().entries))
@@ -311,9 +329,11 @@ struct BaseScan {
             guard self.rotten.count < Store.maximumRotten else { throw .damagedBase(entries: self.rotten.count) }
             return self.rotten.append((entry.token, Array(entry.key)))
         }
+        if record.kind == .siblings { self.hasSiblings = true }
         if drops.contain(record) {
             self.dropped += 1
         } else {
+            if record.siblings?.trimmed(drops.floors) != nil { self.untrimmed.append((entry.token, Array(entry.key))) }
             self.tree.add(record.fingerprint(under: key), at: entry.token)
             if !record.isTombstone { self.liveKeys += 1 }
             if record.isExpiring { self.expiringKeys += 1 }

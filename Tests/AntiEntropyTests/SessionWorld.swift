@@ -9,6 +9,7 @@ struct ModelEntry: ReadableEntry, Equatable {
     let stamp: Stamp
     let dot: Dot
     var isIntact = true
+    var isMerged: Bool { false }
 
     static let recordByteCount = 240
     var recordByteCount: Int { Self.recordByteCount }

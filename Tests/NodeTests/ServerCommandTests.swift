@@ -164,7 +164,7 @@ import Testing
             > COMMAND LIST FILTERBY PATTERN getr*
             *1 $8 getrange
             ~ COMMAND COUNT
-            :57
+            :61
             """#)
     }
 

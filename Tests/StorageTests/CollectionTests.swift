@@ -62,7 +62,7 @@ import Versioning
             }
             self.store.wrote(through: self.writer.written)
             self.store.synced(through: try self.writer.sync())
-            try self.store.tendSweep()
+            try self.store.tendSweep(at: Instant(nanoseconds: 0))
         }
 
         /// Moves everything into the base.

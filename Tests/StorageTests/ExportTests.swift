@@ -148,7 +148,7 @@ import Versioning
         let token = key.withUnsafeBytes { store.token(of: $0) }
         let frame = TestRecord.frame(header, key: key, token: token, payload: Array("value".utf8))
         try frame.withRecord { record in
-            _ = store.reenter(record!, token: token, at: Instant(nanoseconds: 0))
+            _ = try store.reenter(record!, token: token, at: Instant(nanoseconds: 0))
             guard case .record(let stored, _, _) = try store.find(token, key: record!.key) else {
                 Issue.record("it is not there")
                 return

@@ -280,7 +280,7 @@ struct MergeHistory {
 
     /// What is durable counts.
     private mutating func drop() throws {
-        try self.store.tendSweep()
+        try self.store.tendSweep(at: Instant(nanoseconds: 0))
         let dropped = self.model.drop(self.store.drops)
         self.met.dropped += dropped.tombstones
         self.met.expired += dropped.expired

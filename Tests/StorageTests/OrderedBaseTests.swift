@@ -162,12 +162,12 @@ import Versioning
         try writer.commit(nil)
         let (replica, tombstones) = (TestRecord.header().dot.replica, model.tombstones)
         try writer.begin()
-        #expect(try writer.tombstones(of: replica, through: tombstones[0].header.dot.sequence - 1, limit: 9) == [])
+        #expect(try writer.tombstones(of: replica, 0...tombstones[0].header.dot.sequence - 1, limit: 9) == [])
         let ahead = tombstones.prefix(3).map { IndexedPlace(dot: $0.header.dot, token: $0.token, key: $0.key) }
-        #expect(try writer.tombstones(of: replica, through: tombstones[2].header.dot.sequence, limit: 9) == ahead)
-        #expect(try writer.tombstones(of: replica, through: .max, limit: 2) == Array(ahead.prefix(2)))
+        #expect(try writer.tombstones(of: replica, 0...tombstones[2].header.dot.sequence, limit: 9) == ahead)
+        #expect(try writer.tombstones(of: replica, 0 ... .max, limit: 2) == Array(ahead.prefix(2)))
         for tombstone in tombstones.dropLast(2) {
-            let place = try #require(try writer.tombstones(of: replica, through: tombstone.header.dot.sequence, limit: 1).first)
+            let place = try #require(try writer.tombstones(of: replica, 0...tombstone.header.dot.sequence, limit: 1).first)
             #expect(place == IndexedPlace(dot: tombstone.header.dot, token: tombstone.token, key: tombstone.key))
             try place.key.withUnsafeBytes { key in
                 _ = try writer.seek(place.token, key: key)

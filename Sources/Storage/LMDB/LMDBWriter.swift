@@ -20,10 +20,15 @@ final class LMDBWriter: BaseWriter {
     private enum Listing: Equatable {
         case none
         case tombstone(Dot)
+        case deletes([Dot])
         case expiring(Expiration)
 
         init(_ record: RecordView) {
-            self = record.isTombstone ? .tombstone(record.dot) : record.expiration.map { .expiring($0) } ?? .none
+            if record.kind == .siblings {
+                self = .deletes(record.listed)
+            } else {
+                self = record.isTombstone ? .tombstone(record.dot) : record.expiration.map { .expiring($0) } ?? .none
+            }
         }
     }
 
@@ -58,6 +63,7 @@ final class LMDBWriter: BaseWriter {
         switch Listing(record) {
         case .none: break
         case .tombstone(let dot): try self.transaction!.put(self.dotKey.bytes(dot), entryKey, in: self.base.tombstones)
+        case .deletes(let dots): for dot in dots { try self.transaction!.put(self.dotKey.bytes(dot), entryKey, in: self.base.tombstones) }
         case .expiring(let expiration): try self.base.index.add(expiration, entryKey: entryKey, to: self.transaction!)
         }
     }
@@ -67,12 +73,13 @@ final class LMDBWriter: BaseWriter {
         switch self.listing {
         case .none: break
         case .tombstone(let dot): try self.forgetTombstone(dot)
+        case .deletes(let dots): for dot in dots { try self.forgetTombstone(dot) }
         case .expiring(let expiration): try self.forget(expiration)
         }
     }
 
-    func tombstones(of replica: ReplicaID, through sequence: UInt64, limit: Int) throws(StoreError) -> [IndexedPlace] {
-        try IndexedPlace.tombstones(of: replica, 0...sequence, limit: limit, self.transaction!.reader(on: self.base.tombstones))
+    func tombstones(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>, limit: Int) throws(StoreError) -> [IndexedPlace] {
+        try IndexedPlace.tombstones(of: replica, sequences, limit: limit, self.transaction!.reader(on: self.base.tombstones))
     }
 
     func forgetTombstone(_ dot: Dot) throws(StoreError) { try self.transaction!.remove(self.dotKey.bytes(dot), from: self.base.tombstones) }

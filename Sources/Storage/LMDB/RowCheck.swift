@@ -113,19 +113,20 @@ struct RowCheck: ~Copyable {
             if record.isExpired(at: self.wall) { self.counts.expired += 1 }
         }
         if record.isTombstone { self.counts.tombstones += 1 }
-        return record.mayBeDropped ? record : nil
+        return record.mayBeDropped || record.kind == .siblings ? record : nil
     }
 
     /// Looks an entry up in the index that has to list it.
     private func look(
         for record: RecordView, _ key: UnsafeRawBufferPointer, in reading: BaseReading, _ databases: BaseReading.Databases
     ) throws(StoreError) {
-        if record.isTombstone {
-            let place = try reading.get(self.dotKey.bytes(record.dot), from: databases.tombstones)
+        for dot in record.listed {
+            let place = try reading.get(self.dotKey.bytes(dot), from: databases.tombstones)
             guard place?.elementsEqual(key) ?? false else {
                 return self.report(.damagedEntry("\(describe(key)) is a delete that the list of tombstones does not have"))
             }
-        } else if let expiration = record.expiration, let index = databases.index {
+        }
+        if let expiration = record.expiration, let index = databases.index {
             let place = try reading.get(self.expirationKey.bytes(expiration), from: index.deadlines)
             let deadline = try reading.get(self.dotKey.bytes(expiration.dot), from: index.expirations)
             guard let place, place.elementsEqual(key), let deadline, deadline.elementsEqual(ExpirationKey.deadline(expiration)) else {

@@ -1,0 +1,289 @@
+import Basics
+import Digests
+import RESP
+import Storage
+import Versioning
+
+/// Keys whose concurrent writes stand beside each other: VGET, VMGET, VSET and VDEL, and what the commands for one value do to them.
+///
+/// A read answers a context with the values. A write that hands it back takes the place of exactly what was read, wherever it is made; one without stands
+/// beside whatever there is. A key has siblings from its first VSET until it is deleted.
+extension Replica {
+    /// A write that takes no other's place is refused where its key has so many siblings, or they are so long together (I15).
+    static let maximumSiblings = 100
+    static let maximumSiblingBytes = 1 << 20
+
+    func runSiblings(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
+        switch call.command {
+        case .vget, .vmget: try self.readSiblings(call, &writer)
+        case .vset: .answered(dependsOn: try self.setSibling(call, &writer))
+        case .vdel: .answered(dependsOn: try self.deleteSiblings(call, &writer))
+        default: preconditionFailure("\(call.command) is no command on siblings")
+        }
+    }
+
+    // MARK: Looking up
+
+    /// What a key has, for a write that keeps what is concurrent.
+    private enum Stored {
+        case nothing
+        /// With what tells this version of the key from others; deletes alone are siblings too.
+        case siblings(Siblings, position: LogPosition)
+        /// One that nobody reads any more: its stamp counts still.
+        case gone(Siblings.Register, position: LogPosition)
+        case register
+        case damaged
+    }
+
+    private func stored(_ key: UnsafeRawBufferPointer, _ token: Token, at moment: Moment) throws(StoreError) -> Stored {
+        switch try self.store.find(token, key: key) {
+        case .nothing: return .nothing
+        case .damaged: return .damaged
+        case .record(let record, let position, _):
+            guard record.kind == .siblings else {
+                return record.isReadable(at: moment.wall) ? .register : .gone(record.asRegister, position: position)
+            }
+            return record.siblings.map { .siblings($0, position: position) } ?? .damaged
+        }
+    }
+
+    /// What a key has that is no register, and is there.
+    func liveSiblings(of key: UnsafeRawBufferPointer, _ token: Token) throws(StoreError) -> Siblings? {
+        guard case .record(let record, _, _) = try self.store.find(token, key: key), !record.isTombstone else { return nil }
+        return record.siblings
+    }
+
+    // MARK: Writing
+
+    /// Takes the place of all that this node has of a key.
+    func replace(
+        _ siblings: Siblings, with value: UnsafeRawBufferPointer?, _ key: UnsafeRawBufferPointer, _ token: Token, at moment: Moment
+    ) -> LogPosition {
+        self.write(value, key, token, context: self.context(of: siblings), over: siblings, beneath: nil, at: moment)
+    }
+
+    /// What somebody has seen who has read a key here. After damage this node may have seen more than it shows.
+    private func context(of siblings: Siblings) -> CausalContext { siblings.context(seen: self.store.hasDamage ? Seen() : self.store.seen) }
+
+    private func write(
+        _ value: UnsafeRawBufferPointer?, _ key: UnsafeRawBufferPointer, _ token: Token, context: CausalContext, over siblings: Siblings?,
+        beneath: Siblings.Register?, at moment: Moment
+    ) -> LogPosition {
+        let next = self.nextVersion(isTombstone: value == nil, at: moment)
+        let written = Siblings.writing(
+            value, dot: next.dot, stamp: next.stamp, context: context, over: siblings, beneath: beneath)
+        let payload = written.encoded
+        self.statistics.mostSiblings = max(self.statistics.mostSiblings, written.live.count)
+        return self.store.put(VersionHeader(written), key: key, token: token, payloadByteCount: payload.count, at: moment.now) {
+            $0.copyBytes(from: payload)
+        }
+    }
+
+    /// Writes values that were kept aside beside whatever a key has.
+    func replay(_ values: [UnsafeRawBufferPointer], for key: Bytes, at moment: Moment) throws(StoreError) {
+        let token = self.store.token(of: key.buffer)
+        for value in values {
+            switch try self.stored(key.buffer, token, at: moment) {
+            case .register, .damaged: try self.put(Bytes(value), for: key, at: moment)
+            case .nothing: _ = self.write(value, key.buffer, token, context: CausalContext(), over: nil, beneath: nil, at: moment)
+            case .gone(let register, _):
+                _ = self.write(value, key.buffer, token, context: CausalContext(), over: nil, beneath: register, at: moment)
+            case .siblings(let siblings, _):
+                _ = self.write(value, key.buffer, token, context: CausalContext(), over: siblings, beneath: nil, at: moment)
+            }
+        }
+    }
+
+    private func setSibling(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
+        let arguments = call.arguments
+        let (key, value) = (arguments[1].buffer, arguments[2].buffer)
+        guard arguments.count == 3 || (arguments.count == 5 && arguments[3].equalsIgnoringCase("CONTEXT")) else {
+            self.answerSyntaxError(&writer)
+            return 0
+        }
+        guard let context = self.context(arguments.count == 5 ? arguments[4] : nil, of: key, &writer) else { return 0 }
+        let token = self.store.token(of: key)
+        switch try self.stored(key, token, at: call.moment) {
+        case .register: return self.answerWrongType(&writer)
+        case .damaged:
+            self.answerDamaged(&writer)
+            return 0
+        case .nothing:
+            writer.ok()
+            return self.write(value, key, token, context: context, over: nil, beneath: nil, at: call.moment)
+        case .gone(let register, _):
+            writer.ok()
+            return self.write(value, key, token, context: context, over: nil, beneath: register, at: call.moment)
+        case .siblings(let siblings, _):
+            guard self.hasRoom(for: value, beside: siblings, context) else {
+                (self.statistics.errors, self.statistics.refusedSiblings) = (self.statistics.errors + 1, self.statistics.refusedSiblings + 1)
+                writer.error("ERR the key has as many siblings as it may: read it with VGET, and write with the context that this answers")
+                return 0
+            }
+            writer.ok()
+            return self.write(value, key, token, context: context, over: siblings, beneath: nil, at: call.moment)
+        }
+    }
+
+    /// Whether a key may have one more sibling. A write that takes another's place is always taken, for there is no other way back.
+    private func hasRoom(for value: UnsafeRawBufferPointer, beside siblings: Siblings, _ context: CausalContext) -> Bool {
+        let live = siblings.versions.filter { !$0.isDelete }
+        guard !live.isEmpty, !live.contains(where: { context.covers($0.dot) }) else { return true }
+        let byteCount = live.reduce(value.count) { $0 + ($1.value?.count ?? 0) }
+        return live.count < Self.maximumSiblings && byteCount <= Self.maximumSiblingBytes
+    }
+
+    private func deleteSiblings(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
+        let (arguments, key) = (call.arguments, call.arguments[1].buffer)
+        guard arguments[2].equalsIgnoringCase("CONTEXT") else {
+            self.answerSyntaxError(&writer)
+            return 0
+        }
+        guard let context = self.context(arguments[3], of: key, &writer) else { return 0 }
+        let token = self.store.token(of: key)
+        var (siblings, beneath, position): (Siblings?, Siblings.Register?, LogPosition) = (nil, nil, 0)
+        switch try self.stored(key, token, at: call.moment) {
+        case .register: return self.answerWrongType(&writer)
+        case .damaged:
+            self.answerDamaged(&writer)
+            return 0
+        case .nothing: break
+        case .gone(let register, let at): (beneath, position) = (register, at)
+        case .siblings(let stored, let at): (siblings, position) = (stored, at)
+        }
+        let count = siblings?.versions.count { !$0.isDelete && context.covers($0.dot) } ?? 0
+        writer.integer(count)
+        // What the context names and has not come yet must be gone when it does.
+        guard count > 0 || !self.hasSeen(context) else { return position }
+        return self.write(nil, key, token, context: context, over: siblings, beneath: beneath, at: call.moment)
+    }
+
+    private func hasSeen(_ context: CausalContext) -> Bool {
+        context.entries.allSatisfy { entry in
+            let dots = ([entry.through] + entry.beyond).map { Dot(replica: entry.replica, sequence: $0) }
+            return self.store.seen.watermark(of: entry.replica) >= entry.through && dots.allSatisfy { self.store.seen.covers($0) }
+        }
+    }
+
+    /// What a client hands in; nothing where it hands in none. Where it is not what a node gave for the key, the error is written.
+    private func context(_ text: Bytes?, of key: UnsafeRawBufferPointer, _ writer: inout ReplyWriter) -> CausalContext? {
+        guard let text, !text.isEmpty else { return CausalContext() }
+        let token: CausalToken
+        do throws(CausalToken.Failure) { token = try CausalToken(text.buffer, for: self.scope(of: key)) } catch {
+            self.statistics.errors += 1
+            switch error {
+            case .tooLong: writer.error("ERR the context is longer than any that this cluster gives")
+            case .foreign: writer.error("ERR the context is damaged, or was given for another key or by another cluster")
+            }
+            return nil
+        }
+        guard case .taken = self.stampBounds.verdict(on: token.stampTime) else {
+            self.statistics.errors += 1
+            writer.error("ERR the context is from a node whose clock is ahead of this one's: HEARSAY MEMBERS shows clocks")
+            return nil
+        }
+        self.clock.observe(token.stampTime)
+        return token.context
+    }
+
+    private func scope(of key: UnsafeRawBufferPointer) -> CausalToken.Scope {
+        CausalToken.Scope(cluster: self.store.identity.cluster, digestKey: self.store.identity.digestKey, key: key)
+    }
+
+    private func answerWrongType(_ writer: inout ReplyWriter) -> LogPosition {
+        self.statistics.errors += 1
+        writer.error("WRONGTYPE the key holds a register, whose last write wins: delete it first, or use GET and SET")
+        return 0
+    }
+
+    /// Answers that siblings have no deadlines, where a command would give one to a key that has siblings.
+    func refusesDeadline(of key: Bytes, _ writer: inout ReplyWriter) throws(StoreError) -> Bool {
+        guard self.store.hasSiblings, try self.liveSiblings(of: key.buffer, self.store.token(of: key.buffer)) != nil else { return false }
+        self.statistics.errors += 1
+        writer.error("ERR the key has siblings, which cannot expire")
+        return true
+    }
+
+    // MARK: Reading
+
+    /// A context may leave only when what it names is durable: at durability `interval` an answer waits longer for that than a value does.
+    private func readSiblings(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
+        var answer = ReplyWriter(version: writer.version)
+        let position = try self.answerSiblings(call, &answer)
+        guard self.store.configuration.durability == .interval, position > 0, position >= self.store.synced else {
+            writer.append(contentsOf: answer)
+            return .answered(dependsOn: position)
+        }
+        return .job(Job(answer: answer, dependsOn: position))
+    }
+
+    private func answerSiblings(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
+        guard call.command == .vmget else {
+            return try self.answerSiblings(of: call.arguments[1].buffer, at: call.moment, isOneOfMany: false, &writer) ?? 0
+        }
+        var position: LogPosition = 0
+        writer.array(count: call.arguments.count - 1)
+        for index in 1..<call.arguments.count {
+            let start = writer.count
+            guard let at = try self.answerSiblings(of: call.arguments[index].buffer, at: call.moment, isOneOfMany: true, &writer),
+                writer.count <= Self.maximumAnswerBytes
+            else {
+                let isDamaged = writer.count == start
+                writer.truncate(to: 0)
+                if isDamaged { self.answerDamaged(&writer) } else { self.answerTooLong(&writer) }
+                return 0
+            }
+            position = max(position, at)
+        }
+        return position
+    }
+
+    private func answerTooLong(_ writer: inout ReplyWriter) {
+        self.statistics.errors += 1
+        writer.error("ERR the answer is longer than 24 MiB: ask for fewer keys at once")
+    }
+
+    /// - Parameter isOneOfMany: what is no set of siblings is null then, and damage is left to the caller.
+    /// - Returns: what the answer depends on; nil for damage among many.
+    private func answerSiblings(
+        of key: UnsafeRawBufferPointer, at moment: Moment, isOneOfMany: Bool, _ writer: inout ReplyWriter
+    ) throws(StoreError) -> LogPosition? {
+        switch try self.stored(key, self.store.token(of: key), at: moment) {
+        case .damaged:
+            if isOneOfMany { return nil }
+            self.answerDamaged(&writer)
+            return 0
+        case .register:
+            if !isOneOfMany { return self.answerWrongType(&writer) }
+            writer.null()
+            return 0
+        case .nothing:
+            self.statistics.misses += 1
+            self.answer([], context: [], &writer)
+            return 0
+        case .gone(let register, let position):
+            self.statistics.misses += 1
+            // Nothing is there to be replaced; but what is written with this must not be older than the delete.
+            let token = CausalToken(CausalContext(), stampTime: register.stamp.time)
+            self.answer([], context: token.text(for: self.scope(of: key)), &writer)
+            return position
+        case .siblings(let siblings, let position):
+            let token = CausalToken(self.context(of: siblings), stampTime: siblings.newest.stamp.time)
+            let live = Array(siblings.live.reversed())
+            self.statistics.mostSiblings = max(self.statistics.mostSiblings, live.count)
+            if live.isEmpty { self.statistics.misses += 1 } else { self.statistics.hitsInTable += 1 }
+            self.answer(live, context: token.text(for: self.scope(of: key)), &writer)
+            return max(position, self.store.appliedPosition)
+        }
+    }
+
+    /// The newest first: what GET answers.
+    private func answer(_ siblings: [Sibling], context: [UInt8], _ writer: inout ReplyWriter) {
+        writer.map(count: 2)
+        writer.bulk("context")
+        writer.bulk(context)
+        writer.bulk("siblings")
+        writer.array(count: siblings.count)
+        for sibling in siblings { writer.bulk(sibling.value!) }
+    }
+}

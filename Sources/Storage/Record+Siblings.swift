@@ -1,0 +1,114 @@
+import Basics
+import Versioning
+
+/// Records whose payload is a set of siblings.
+///
+/// Their header follows from the payload: dot and stamp are those of the newest version, and a set of deletes alone is a tombstone.
+extension VersionHeader {
+    package init(_ siblings: Siblings) {
+        let newest = siblings.newest
+        self.init(dot: newest.dot, stamp: newest.stamp, kind: .siblings, isTombstone: siblings.isDeleted)
+    }
+}
+
+extension RecordView {
+    /// What the payload says, for a record of that kind; its values lie in this record's bytes. Nil where it is of another kind, or malformed.
+    package var siblings: Siblings? { self.kind == .siblings ? Siblings(decoding: self.payload) : nil }
+
+    /// What siblings remember of a register.
+    package var asRegister: Siblings.Register { Siblings.Register(stamp: self.stamp, isTombstone: self.isTombstone, dot: self.dot) }
+
+    /// False where payload and header of a set of siblings contradict each other. Peers' records are asked; what was stored has been.
+    var isConsistent: Bool {
+        guard self.kind == .siblings else { return !self.isTombstone || self.payload.isEmpty }
+        guard let siblings = self.siblings, !self.isHeaderOnly else { return false }
+        return self.versionHeader == VersionHeader(siblings)
+            && siblings.versions.allSatisfy { version in
+                version.dot.sequence <= RecordLayout.maximumSequence && version.context.count <= CausalContext.maximumCount
+            }
+    }
+
+    /// What an index of tombstones names in this record: a delete by its dot; of siblings each delete, also beside live ones, and what was beneath, as
+    /// it keeps away what is older.
+    var listed: [Dot] {
+        guard self.kind == .siblings else { return self.isTombstone ? [self.dot] : [] }
+        guard let siblings = self.siblings else { return [] }
+        let deletes = siblings.versions.lazy.filter(\.isDelete).map(\.dot)
+        return Array(deletes) + (self.isTombstone ? siblings.beneath.map { [$0.dot] } ?? [] : [])
+    }
+
+    /// True where who has seen so much has all of this record: of siblings every one.
+    func isCovered(by seen: Seen) -> Bool {
+        guard self.kind == .siblings else { return seen.covers(self.dot) }
+        return self.siblings?.versions.allSatisfy { seen.covers($0.dot) } ?? true
+    }
+
+    /// True where an index rightly names this record by a dot.
+    func names(_ dot: Dot) -> Bool { self.kind == .siblings ? self.listed.contains(dot) : self.mayBeDropped && self.dot == dot }
+
+    /// When what an index of tombstones names was written, by its stamp; nil where it is not in this record.
+    func stampTime(ofListed dot: Dot) -> UInt64? {
+        guard self.kind == .siblings else { return self.isTombstone && self.dot == dot ? self.stampTime : nil }
+        guard let siblings = self.siblings else { return nil }
+        if let version = siblings.versions.first(where: { $0.dot == dot }) { return version.isDelete ? version.stamp.time : nil }
+        return self.isTombstone && siblings.beneath?.dot == dot ? siblings.beneath?.stamp.time : nil
+    }
+}
+
+/// What two versions of one key come to.
+enum Joined {
+    /// The one has all that the other has.
+    case left, right
+    /// Neither has: another version, which no write made, and every node makes alike.
+    case neither(Siblings)
+
+    /// Registers by their total order, siblings by their union, one beside the other by each write's stamp (I1, I14, I16).
+    ///
+    /// - Parameter isAllowed: which of the right side's siblings count.
+    init(_ left: RecordView, _ right: RecordView, where isAllowed: (Sibling) -> Bool = { _ in true }) {
+        if left.kind == .register, right.kind == .register {
+            self = left.precedes(right) ? .right : .left
+            return
+        }
+        let (own, others) = (left.siblings, right.siblings?.without { !isAllowed($0) })
+        let joined: Siblings?
+        switch (left.kind, right.kind) {
+        case (.register, .register): preconditionFailure("told apart before")
+        case (.register, .siblings): joined = others?.merged(with: left.asRegister)
+        case (.siblings, .register): joined = own?.merged(with: right.asRegister)
+        case (.siblings, .siblings): joined = own.map { own in others.map { own.merged(with: $0)! } ?? own }
+        }
+        guard let joined else {
+            // A register has taken all of them; what does not decode is neither stored nor taken from a peer.
+            self = left.kind == .register ? .left : .right
+            return
+        }
+        self = Self.naming(joined, left, right)
+    }
+
+    /// False where the left side stays what it is.
+    var changes: Bool { if case .left = self { false } else { true } }
+
+    /// A peer's siblings where the key has nothing; nil where none of them counts.
+    init?(_ right: RecordView, where isAllowed: (Sibling) -> Bool) {
+        guard right.kind == .siblings else { self = .right; return }
+        guard let siblings = right.siblings?.without({ !isAllowed($0) }) else { return nil }
+        self = Self.naming(siblings, nil, right)
+    }
+
+    private static func naming(_ joined: Siblings, _ left: RecordView?, _ right: RecordView) -> Joined {
+        let bytes = joined.encoded
+        if let left, left.kind == .siblings, left.payload.elementsEqual(bytes) { return .left }
+        if right.kind == .siblings, right.payload.elementsEqual(bytes) { return .right }
+        return .neither(joined)
+    }
+}
+
+extension Siblings {
+    /// The same without deletes that were dropped; nil where none of these is beside anything else. Where all are deletes they are dropped together, as
+    /// `Drops` says.
+    func trimmed(_ floors: Floors) -> Siblings? {
+        guard self.versions.contains(where: { $0.isDelete && floors.covers($0.dot) }) else { return nil }
+        return self.without { $0.isDelete && floors.covers($0.dot) }
+    }
+}

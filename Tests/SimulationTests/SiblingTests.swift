@@ -1,0 +1,149 @@
+import Basics
+import RESP
+import Simulation
+import Testing
+
+/// Siblings on several nodes, told as stories (I1, I14 to I16, I22 to I25).
+@Suite struct SiblingTests {
+    private static let seeds: [UInt64] = [1, 2, 3]
+
+    private struct Read: Equatable {
+        let context: String
+        let siblings: [String]
+    }
+
+    private func read(_ key: String, on node: Int, in world: World) throws -> Read {
+        var parser = ReplyParser()
+        parser.append(try #require(try world.ask("VGET", key, of: node)).utf8)
+        let reply = try parser.next()
+        guard case .array(let fields)? = reply, fields.count == 4, case .array(let siblings) = fields[3] else {
+            Issue.record("not what VGET answers: \(String(describing: reply))")
+            return Read(context: "", siblings: [])
+        }
+        return Read(context: fields[1].text ?? "", siblings: siblings.map { $0.text ?? "" })
+    }
+
+    private func write(_ key: String, _ value: String, _ context: String = "", on node: Int, in world: World) throws {
+        #expect(try world.ask("VSET", key, value, "CONTEXT", context, of: node) == "+OK\r\n")
+    }
+
+    @Test(arguments: Self.seeds)
+    func `what is written apart stands side by side on every node, and one write with the context of both ends it`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3)
+        try self.write("cart", "empty", on: 0, in: world)
+        try world.run(for: .seconds(2))
+        for other in 0..<2 { world.cutApart(2, other) }
+        for (node, value) in [(0, "milk"), (2, "tea")] {
+            try self.write("cart", value, try self.read("cart", on: node, in: world).context, on: node, in: world)
+        }
+        try world.run(for: .seconds(5))
+        #expect(try self.read("cart", on: 1, in: world).siblings == ["milk"])
+        world.joinTogether()
+        try world.converge()
+        try world.check()
+        for node in 0..<3 { #expect(try self.read("cart", on: node, in: world).siblings.sorted() == ["milk", "tea"]) }
+        #expect(try Set((0..<3).map { try self.read("cart", on: $0, in: world).context }).count == 1, "all have seen the same")
+        try self.write("cart", "milk, tea", try self.read("cart", on: 1, in: world).context, on: 2, in: world)
+        try world.converge()
+        for node in 0..<3 { #expect(try self.read("cart", on: node, in: world).siblings == ["milk, tea"]) }
+    }
+
+    @Test(arguments: Self.seeds)
+    func `reading here and writing there, one after the other, never makes a second sibling, though nodes lag (I14)`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 5)
+        try self.write("k", "0", on: 0, in: world)
+        var last = try self.read("k", on: 0, in: world)
+        for round in 1...200 {
+            let node = (round * 3) % 5
+            try self.write("k", "\(round)", last.context, on: node, in: world)
+            // The next one reads where it was written, which knows more of it than all others.
+            last = try self.read("k", on: node, in: world)
+            #expect(last.siblings.first == "\(round)" && last.siblings.count == 1, "\(last.siblings)")
+        }
+        try world.converge()
+        try world.check()
+        for node in 0..<5 { #expect(try self.read("k", on: node, in: world).siblings == ["200"]) }
+    }
+
+    @Test(arguments: Self.seeds)
+    func `a delete takes with it what its context names also where that comes later, and a sibling that it had not seen lives on`(seed: UInt64) throws
+    {
+        let world = try World.calm(seed: seed, nodes: 3)
+        for other in 0..<2 { world.cutApart(2, other) }
+        try self.write("k", "seen", on: 0, in: world)
+        try self.write("k", "unseen", on: 2, in: world)
+        let context = try self.read("k", on: 0, in: world).context
+        world.joinTogether()
+        world.cutApart(0, 2)
+        world.cutApart(0, 1)
+        #expect(try world.ask("VDEL", "k", "CONTEXT", context, of: 2)?.hasPrefix(":") == true)
+        #expect(try self.read("k", on: 2, in: world).siblings == ["unseen"])
+        world.joinTogether()
+        try world.converge()
+        try world.check()
+        for node in 0..<3 { #expect(try self.read("k", on: node, in: world).siblings == ["unseen"]) }
+    }
+
+    @Test(arguments: Self.seeds)
+    func `deletes of siblings go once all have heard of them, also from beside a live one, and all nodes stay equal`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3)
+        #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "0", of: 0) == "+OK\r\n")
+        for key in ["gone", "beside"] { try self.write(key, "old", on: 0, in: world) }
+        try world.run(for: .seconds(5))
+        for other in 0..<2 { world.cutApart(2, other) }
+        for key in ["gone", "beside"] {
+            #expect(try world.ask("VDEL", key, "CONTEXT", try self.read(key, on: 0, in: world).context, of: 0) == ":1\r\n")
+        }
+        try self.write("beside", "new", on: 2, in: world)
+        try world.run(for: .seconds(5))
+        world.joinTogether()
+        try world.run(for: .seconds(150))
+        for node in 0..<3 {
+            #expect(world.tombstones(of: node).held == 0 && world.tombstones(of: node).stored == 0, "\(world.tombstones(of: node))")
+            #expect(try self.read("beside", on: node, in: world).siblings == ["new"])
+            #expect(try self.read("gone", on: node, in: world) == Read(context: "", siblings: []))
+        }
+        try world.converge()
+        try world.check()
+        try self.write("gone", "again", on: 1, in: world)
+        try world.converge()
+        for node in 0..<3 { #expect(try self.read("gone", on: node, in: world).siblings == ["again"]) }
+    }
+
+    @Test(arguments: Self.seeds)
+    func `a lost node gets siblings back in a session, and one that was cut off for long by the digest tree`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3, logCapBytes: 0)
+        for number in 0..<20 { try self.write("k\(number)", "first", on: number % 3, in: world) }
+        try world.run(for: .seconds(5))
+        for other in 0..<2 { world.cutApart(2, other) }
+        for number in 0..<20 {
+            try self.write("k\(number)", "here", on: 0, in: world)
+            try self.write("k\(number)", "there", on: 2, in: world)
+            try world.set("r\(number)", to: "register", on: number % 3)
+        }
+        try world.run(for: .seconds(90))
+        world.joinTogether()
+        try world.converge()
+        try world.check()
+        for node in 0..<3 {
+            for number in 0..<20 { #expect(try self.read("k\(number)", on: node, in: world).siblings.sorted() == ["first", "here", "there"]) }
+        }
+    }
+
+    @Test(arguments: Self.seeds)
+    func `between a register and siblings that were made apart the newer writes stay (I16)`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 2)
+        world.cutApart(0, 1)
+        try self.write("k", "older", on: 0, in: world)
+        try world.run(for: .seconds(1))
+        try world.set("k", to: "register", on: 1)
+        try world.run(for: .seconds(1))
+        try self.write("k", "newer", on: 0, in: world)
+        try world.set("r", to: "older", on: 1)
+        try world.run(for: .seconds(1))
+        world.joinTogether()
+        try world.converge()
+        try world.check()
+        for node in 0..<2 { #expect(try self.read("k", on: node, in: world).siblings == ["newer"]) }
+    }
+}
