@@ -71,7 +71,8 @@ extension Replica {
     ) -> LogPosition {
         let next = self.nextVersion(isTombstone: value == nil, at: moment)
         let written = Siblings.writing(
-            value, dot: next.dot, stamp: next.stamp, context: context, over: siblings, beneath: beneath)
+            value, dot: next.dot, stamp: next.stamp, context: context, over: siblings, beneath: beneath,
+            isOver: self.store.settled.contains, isEverywhere: self.store.floors.covers)
         let payload = written.encoded
         self.statistics.mostSiblings = max(self.statistics.mostSiblings, written.live.count)
         return self.store.put(VersionHeader(written), key: key, token: token, payloadByteCount: payload.count, at: moment.now) {

@@ -120,5 +120,11 @@ extension World {
     package func withoutValues(on node: Int) throws -> Int { try self.nodes[node].entries().values.count { $0.payload == nil } }
 
     /// Of how many replicas a node has dropped tombstones.
+    /// How many replicas the contexts of a key's siblings name.
+    package func namedReplicas(of key: String, on node: Int) throws -> Int {
+        let siblings = try self.nodes[node].entry(of: Array(key.utf8))?.siblings ?? []
+        return Set(siblings.flatMap { ($0.version.context?.entries ?? []).map(\.replica) }).count
+    }
+
     package func floorCount(of node: Int) -> Int { self.nodes[node].replica?.store.floors.floors.count ?? 0 }
 }

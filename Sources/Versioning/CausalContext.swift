@@ -84,6 +84,9 @@ package struct CausalContext: Equatable, Sendable {
 }
 
 extension CausalContext.Entry {
+    /// The last write that it names.
+    package var last: UInt64 { self.beyond.last ?? self.through }
+
     /// Single writes that lie within `through`, or follow it, are part of it.
     fileprivate mutating func settle() {
         var rest = self.beyond[...]

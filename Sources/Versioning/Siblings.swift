@@ -125,8 +125,12 @@ package struct Siblings {
     ///   - current: what there is; nil where that is nothing, or a register.
     ///   - dot, stamp: of the new write; the stamp is greater than those of all that there is and that `context` names.
     ///   - context: what its writer had seen.
+    ///   - isOver: whether a replica writes no more, and all members have all that it wrote. The context forgets it where nothing of it is left, and all
+    ///     that named its writes before is everywhere: who has not seen it has given up its store, or must.
+    ///   - isEverywhere: whether a floor has passed a write.
     package static func writing(
-        _ value: UnsafeRawBufferPointer?, dot: Dot, stamp: Stamp, context: CausalContext, over current: Siblings?, beneath: Register?
+        _ value: UnsafeRawBufferPointer?, dot: Dot, stamp: Stamp, context: CausalContext, over current: Siblings?, beneath: Register?,
+        isOver: (ReplicaID) -> Bool = { _ in false }, isEverywhere: (Dot) -> Bool = { _ in false }
     ) -> Siblings {
         var context = context
         for delete in current?.versions ?? [] where delete.isDelete {
@@ -134,6 +138,12 @@ package struct Siblings {
             context.join(delete.context)
         }
         for version in current?.versions ?? [] where context.covers(version.dot) { context.join(version.context) }
+        for entry in context.entries where isOver(entry.replica) {
+            let last = Dot(replica: entry.replica, sequence: entry.last)
+            let naming = (current?.versions ?? []).filter { $0.context.covers(last) }
+            let isLeft = current?.versions.contains { $0.dot.replica == entry.replica } ?? false
+            if !isLeft, !naming.isEmpty, naming.allSatisfy({ isEverywhere($0.dot) }) { context.remove(entry.replica) }
+        }
         let version = Sibling(dot: dot, stamp: stamp, context: context, value: value)
         let merged = Siblings(beneath: greatest(current?.beneath, beneath), versions: (current?.versions ?? []) + [version])
         guard let merged, merged.contains(dot) else { preconditionFailure("\(dot) at \(stamp) is not the newest, over \(context)") }
@@ -151,8 +161,7 @@ package struct Siblings {
             context.join(version.context)
         }
         for entry in context.entries {
-            let last = entry.beyond.last ?? entry.through
-            if last <= seen.watermark(of: entry.replica) { context.insert(entry.replica, through: last) }
+            if entry.last <= seen.watermark(of: entry.replica) { context.insert(entry.replica, through: entry.last) }
         }
         return context
     }

@@ -146,4 +146,34 @@ import Testing
         try world.check()
         for node in 0..<2 { #expect(try self.read("k", on: node, in: world).siblings == ["newer"]) }
     }
+
+    @Test(arguments: Self.seeds)
+    func `contexts forget a replica that writes no more once all know what replaced its writes, and not before (I14, I25)`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3, logCapBytes: 0)
+        #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "0", of: 0) == "+OK\r\n")
+        try self.write("k", "by one that goes", on: 2, in: world)
+        try world.run(for: .seconds(5))
+        world.kill(2)
+        try world.run(for: .seconds(1))
+        #expect(try world.ask("HEARSAY", "REMOVE", "node2", of: 0)?.contains("ERR") != true)
+        try world.run(for: .seconds(90))
+        // Node 1 has the old sibling, and does not hear of what replaces it, nor of that again.
+        world.cutApart(0, 1)
+        for value in ["replaced", "again", "once more"] {
+            try self.write("k", value, try self.read("k", on: 0, in: world).context, on: 0, in: world)
+        }
+        #expect(try world.namedReplicas(of: "k", on: 0) == 2, "the one that goes, and the writer")
+        try world.run(for: .seconds(90))
+        world.endCuts()
+        try world.run(for: .seconds(30))
+        for node in 0..<2 { #expect(try self.read("k", on: node, in: world).siblings == ["once more"]) }
+        // Floors pass what was written, with a delete behind it.
+        try world.set("r", to: "register", on: 0)
+        #expect(try world.ask("DEL", "r", of: 0) == ":1\r\n")
+        try world.run(for: .seconds(150))
+        try self.write("k", "last", try self.read("k", on: 1, in: world).context, on: 1, in: world)
+        #expect(try world.namedReplicas(of: "k", on: 1) == 1, "only whose write it replaced")
+        try world.run(for: .seconds(30))
+        for node in 0..<2 { #expect(try self.read("k", on: node, in: world).siblings == ["last"]) }
+    }
 }
