@@ -25,12 +25,14 @@ package final class Job {
         case leave
         /// VGET: until what its context names is durable.
         case synced
+        /// HEARSAY SIBLINGS: keys with more than one.
+        case siblings
     }
 
     let kind: Kind
     /// Where the next slice begins.
-    fileprivate var cursor = Token(rawValue: 0)
-    fileprivate var page: Replica.KeyPage
+    var cursor = Token(rawValue: 0)
+    var page: Replica.KeyPage
     fileprivate var damaged = 0
     fileprivate var mismatches = 0
     /// FLUSHALL: the greatest stamp that is older than the command.
@@ -65,6 +67,14 @@ package final class Job {
     convenience init(leave: LeaveJob) {
         self.init(.leave)
         self.leave = leave
+    }
+
+    /// HEARSAY SIBLINGS.
+    fileprivate(set) var search: SiblingSearch?
+
+    convenience init(siblings search: SiblingSearch) {
+        self.init(.siblings)
+        self.search = search
     }
 
     /// An answer that is written and waits for a position to be synced.
@@ -121,6 +131,7 @@ extension Replica {
         case .peers: return self.advance(job.request!, at: moment, &writer)
         case .wait: return self.advance(job.wait!, at: moment, &writer)
         case .leave: return self.advance(job.leave!, at: moment, &writer)
+        case .siblings: return try self.advanceSiblings(job, at: moment, &writer)
         case .synced:
             guard job.position < self.store.synced else { return .blocked }
             writer.append(contentsOf: job.page.keys)

@@ -17,10 +17,13 @@ final class PeerSet {
         didSet {
             self.driftMilliseconds = ClusterSetting.clockDrift.milliseconds(in: self.table.roster)
             self.ownStatus = self.table.ownStatus
+            if self.table.roster.epoch != oldValue.roster.epoch { self.policies = KeyPolicies(self.table.roster) }
         }
     }
     /// What the roster says of this node; kept, as it is asked for in every tick.
     private(set) var ownStatus: Roster.Status?
+    /// Which new keys are to have siblings.
+    private(set) var policies: KeyPolicies
     /// How far ahead of this node's time a version may be stamped, as the members have agreed.
     private(set) var driftMilliseconds: UInt64
     /// Versions that came before their time, and whose they were.
@@ -80,7 +83,7 @@ final class PeerSet {
         self.random = SplitMix64(seed: generator.next())
         self.candidate = Identity(
             cluster: ClusterID(using: &generator), digestKey: DigestKey(using: &generator), replica: replica)
-        (self.table, self.ownStatus) = (table, table.ownStatus)
+        (self.table, self.ownStatus, self.policies) = (table, table.ownStatus, KeyPolicies(table.roster))
         self.driftMilliseconds = ClusterSetting.clockDrift.milliseconds(in: table.roster)
         self.spareReplica = ReplicaID(using: &generator)
         let patience = ClusterSetting.identityPatience.duration(in: table.roster)

@@ -44,7 +44,7 @@ extension Replica {
         }
         let deadline: Int64?
         do throws(DeadlineForm.Failure) { deadline = try options.deadline(at: call.moment.wall) } catch { return self.answer(error, call, &writer) }
-        if deadline != nil, try self.refusesDeadline(of: call.arguments[1], &writer) { return 0 }
+        if deadline != nil, try self.refusesDeadline(of: call.arguments[1], at: call.moment, &writer) { return 0 }
         // As without options, nothing needs to be read for a deadline alone.
         guard options.condition != nil || options.answersOld || options.keepsExpiry else {
             writer.ok()
@@ -83,7 +83,7 @@ extension Replica {
         do throws(DeadlineForm.Failure) {
             deadline = try form.positiveMilliseconds(call.arguments[2], at: call.moment.wall)
         } catch { return self.answer(error, call, &writer) }
-        if try self.refusesDeadline(of: call.arguments[1], &writer) { return 0 }
+        if try self.refusesDeadline(of: call.arguments[1], at: call.moment, &writer) { return 0 }
         writer.ok()
         return try self.put(call.arguments[3], until: deadline, call)
     }
@@ -109,7 +109,7 @@ extension Replica {
         guard case .bytes(let bytes, let position, let current) = value else { return self.answer(value, &writer) }
         let deadline: Int64?
         do throws(DeadlineForm.Failure) { deadline = try options.deadline(at: call.moment.wall) } catch { return self.answer(error, call, &writer) }
-        if deadline != nil, try self.refusesDeadline(of: call.arguments[1], &writer) { return 0 }
+        if deadline != nil, try self.refusesDeadline(of: call.arguments[1], at: call.moment, &writer) { return 0 }
         writer.bulk(bytes)
         if let deadline { return try self.put(bytes, changedTo: deadline, call) }
         guard case .persist = options.expiry, current != 0 else { return position }
@@ -141,7 +141,7 @@ extension Replica {
             if case .damaged = value { self.answerDamaged(&writer) } else { writer.integer(0) }
             return value.position
         }
-        if try self.refusesDeadline(of: call.arguments[1], &writer) { return 0 }
+        if try self.refusesDeadline(of: call.arguments[1], at: call.moment, &writer) { return 0 }
         guard condition.isMet(by: deadline, current: current) else {
             writer.integer(0)
             return position

@@ -74,7 +74,7 @@ extension Replica {
                 return max(position, present.position)
             }
         }
-        if expiryMilliseconds != 0, source != target, try self.refusesDeadline(of: target, &writer) { return 0 }
+        if expiryMilliseconds != 0, source != target, try self.refusesDeadline(of: target, at: call.moment, &writer) { return 0 }
         if isConditional { writer.integer(1) } else { writer.ok() }
         if source == target { return position }
         try self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
@@ -124,7 +124,7 @@ extension Replica {
                 return max(position, present.position)
             }
         }
-        if expiryMilliseconds != 0, try self.refusesDeadline(of: target, &writer) { return 0 }
+        if expiryMilliseconds != 0, try self.refusesDeadline(of: target, at: call.moment, &writer) { return 0 }
         writer.integer(1)
         return try self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
     }
@@ -206,11 +206,13 @@ extension Replica {
     /// Fills a page from a token on.
     ///
     /// - Returns: the token to go on from; nil at the end.
-    func visit(_ page: inout KeyPage, from start: Token, kinds: [Kind]? = nil, at moment: Moment) throws(StoreError) -> Token? {
+    func visit(_ page: inout KeyPage, from start: Token, kinds: [Kind]? = nil, search: SiblingSearch? = nil, at moment: Moment) throws(StoreError)
+        -> Token?
+    {
         var (visited, last, next): (Int, Token?, Token?) = (0, nil, nil)
         var keys = ReplyWriter()
         var (count, position): (Int, LogPosition) = (0, 0)
-        let (limit, pattern) = (page.entries, page.pattern)
+        let (limit, pattern, gathered) = (page.entries, page.pattern, page.count)
         try self.store.scan(start...Token.last) { entry in
             // A cursor of 0 means the beginning, so the first token may not be one to stop before.
             if visited >= limit, entry.token != last, entry.token.rawValue != 0 {
@@ -223,6 +225,13 @@ extension Replica {
             guard kinds.map({ kinds in entry.record.map { kinds.contains($0.kind) } ?? kinds.contains(.register) }) ?? true,
                 entry.record?.isReadable(at: moment.wall) ?? true, pattern?.matches(entry.key) ?? true
             else { return true }
+            if let search {
+                guard let siblings = search.count(entry.record, entry.key) else { return true }
+                keys.bulk(entry.key)
+                keys.integer(siblings)
+                count += 1
+                return gathered + count < search.limit
+            }
             keys.bulk(entry.key)
             count += 1
             return true

@@ -140,11 +140,25 @@ extension Replica {
     }
 
     private func change(_ setting: ClusterSetting, to value: Bytes, at now: Instant, _ writer: inout ReplyWriter) -> LogPosition {
+        if let problem = setting.problem(with: value), self.store.isFounded {
+            self.statistics.errors += 1
+            writer.error("ERR", problem)
+            return 0
+        }
+        return self.changeRoster(at: now, &writer) { roster, own throws(RosterRefusal) in try roster.set(setting.rawValue, to: value.text, by: own) }
+    }
+
+    /// Changes what all members share, and answers OK, or why that cannot be.
+    ///
+    /// - Returns: what the answer depends on.
+    func changeRoster(
+        at now: Instant, _ writer: inout ReplyWriter, _ body: (inout Roster, ReplicaID) throws(RosterRefusal) -> Void
+    ) -> LogPosition {
         let (before, own) = (self.peers!.table.roster, self.store.identity.replica)
-        var problem = self.store.isFounded ? setting.problem(with: value) : "this node belongs to no cluster yet"
+        var problem = self.store.isFounded ? nil : "this node belongs to no cluster yet"
         if problem == nil {
             do throws(RosterRefusal) {
-                try self.peers!.table.change { roster throws(RosterRefusal) in try roster.set(setting.rawValue, to: value.text, by: own) }
+                try self.peers!.table.change { roster throws(RosterRefusal) in try body(&roster, own) }
             } catch { problem = "\(error)" }
         }
         if let problem {

@@ -27,6 +27,8 @@ extension Replica {
         case .hearsayFence: return .answered(dependsOn: self.retireMember(call, as: .fenced, &writer))
         case .hearsaySalvage: return .answered(dependsOn: try self.salvage(call, &writer))
         case .hearsaySetting: return .answered(dependsOn: self.setting(call, &writer))
+        case .hearsayPolicy: return .answered(dependsOn: self.policy(call, &writer))
+        case .hearsaySiblings: return try self.beginSiblings(call, &writer)
         case .hearsayDamage: return .answered(dependsOn: self.damage(call, &writer))
         case .hearsayDiff: return self.beginDiff(call, &writer)
         case .hearsayRepair: return self.beginRepair(call, &writer)

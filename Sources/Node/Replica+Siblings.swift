@@ -55,11 +55,31 @@ extension Replica {
 
     // MARK: Writing
 
+    /// What a plain write of a key takes the place of, where it makes siblings.
+    struct SiblingPlace {
+        fileprivate var siblings: Siblings?
+        fileprivate var beneath: Siblings.Register?
+    }
+
+    /// - Parameter isNewToo: a key that is not there is to have siblings too.
+    /// - Returns: nil where the write makes a register.
+    func placeOfSibling(
+        of key: UnsafeRawBufferPointer, _ token: Token, isNewToo: Bool, at moment: Moment
+    ) throws(StoreError) -> SiblingPlace? {
+        switch try self.stored(key, token, at: moment) {
+        case .register, .damaged: nil
+        case .nothing: isNewToo ? SiblingPlace() : nil
+        case .gone(let register, _): isNewToo ? SiblingPlace(beneath: register) : nil
+        case .siblings(let siblings, _): isNewToo || !siblings.isDeleted ? SiblingPlace(siblings: siblings) : nil
+        }
+    }
+
     /// Takes the place of all that this node has of a key.
     func replace(
-        _ siblings: Siblings, with value: UnsafeRawBufferPointer?, _ key: UnsafeRawBufferPointer, _ token: Token, at moment: Moment
+        _ place: SiblingPlace, with value: UnsafeRawBufferPointer?, _ key: UnsafeRawBufferPointer, _ token: Token, at moment: Moment
     ) -> LogPosition {
-        self.write(value, key, token, context: self.context(of: siblings), over: siblings, beneath: nil, at: moment)
+        let context = place.siblings.map(self.context) ?? CausalContext()
+        return self.write(value, key, token, context: context, over: place.siblings, beneath: place.beneath, at: moment)
     }
 
     /// What somebody has seen who has read a key here. After damage this node may have seen more than it shows.
@@ -197,9 +217,12 @@ extension Replica {
         return 0
     }
 
-    /// Answers that siblings have no deadlines, where a command would give one to a key that has siblings.
-    func refusesDeadline(of key: Bytes, _ writer: inout ReplyWriter) throws(StoreError) -> Bool {
-        guard self.store.hasSiblings, try self.liveSiblings(of: key.buffer, self.store.token(of: key.buffer)) != nil else { return false }
+    /// Answers that siblings have no deadlines, where a command would give one to a key that has siblings, or is to have some.
+    func refusesDeadline(of key: Bytes, at moment: Moment, _ writer: inout ReplyWriter) throws(StoreError) -> Bool {
+        let keeps = self.peers?.policies.keepSiblings(key.buffer) ?? false
+        guard keeps || self.store.hasSiblings,
+            try self.placeOfSibling(of: key.buffer, self.store.token(of: key.buffer), isNewToo: keeps, at: moment) != nil
+        else { return false }
         self.statistics.errors += 1
         writer.error("ERR the key has siblings, which cannot expire")
         return true

@@ -21,7 +21,7 @@ extension Replica {
         case .keys, .randomkey, .dbsize, .flushall, .flushdb, .wait, .vget, .vmget: return true
         case .hearsay:
             let subcommand = command.subcommand(named: arguments[1])
-            return [.hearsayDigest, .hearsayVerify, .hearsayDiff, .hearsayRepair].contains(subcommand)
+            return [.hearsayDigest, .hearsayVerify, .hearsayDiff, .hearsayRepair, .hearsaySiblings].contains(subcommand)
         default: return false
         }
     }

@@ -82,12 +82,13 @@ extension Replica {
         for key: Bytes, byteCount: Int, expiryMilliseconds: UInt64 = 0, at moment: Moment, fill: (UnsafeMutableRawBufferPointer) -> Void
     ) throws(StoreError) -> LogPosition {
         let token = self.store.token(of: key.buffer)
-        if self.store.hasSiblings, let siblings = try self.liveSiblings(of: key.buffer, token) {
+        let keeps = self.peers?.policies.keepSiblings(key.buffer) ?? false
+        if keeps || self.store.hasSiblings, let place = try self.placeOfSibling(of: key.buffer, token, isNewToo: keeps, at: moment) {
             let value = [UInt8](unsafeUninitializedCapacity: byteCount) { bytes, count in
                 fill(UnsafeMutableRawBufferPointer(bytes))
                 count = byteCount
             }
-            return value.withUnsafeBytes { self.replace(siblings, with: $0, key.buffer, token, at: moment) }
+            return value.withUnsafeBytes { self.replace(place, with: $0, key.buffer, token, at: moment) }
         }
         var header = self.nextVersion(isTombstone: false, at: moment)
         header.expiryMilliseconds = expiryMilliseconds
@@ -98,8 +99,8 @@ extension Replica {
     @discardableResult
     func putTombstone(for key: Bytes, at moment: Moment) throws(StoreError) -> LogPosition {
         let token = self.store.token(of: key.buffer)
-        if self.store.hasSiblings, let siblings = try self.liveSiblings(of: key.buffer, token) {
-            return self.replace(siblings, with: nil, key.buffer, token, at: moment)
+        if self.store.hasSiblings, let place = try self.placeOfSibling(of: key.buffer, token, isNewToo: false, at: moment) {
+            return self.replace(place, with: nil, key.buffer, token, at: moment)
         }
         let header = self.nextVersion(isTombstone: true, at: moment)
         return self.store.put(header, key: key.buffer, token: token, payloadByteCount: 0, at: moment.now) { _ in }

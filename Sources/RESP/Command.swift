@@ -15,7 +15,7 @@ package enum Subcommand: UInt8, CaseIterable, Sendable {
     case configGet, configSet, configResetStatistics, configHelp
     case clientID, clientInfo, clientList, clientGetName, clientSetName, clientSetInfo, clientKill, clientHelp
     case hearsayStatus, hearsayDigest, hearsayVerify, hearsayMembers, hearsayLag, hearsayDiff, hearsayRepair
-    case hearsayLeave, hearsayRemove, hearsayFence, hearsaySalvage, hearsaySetting, hearsayDamage, hearsayHelp
+    case hearsayLeave, hearsayRemove, hearsayFence, hearsaySalvage, hearsaySetting, hearsayPolicy, hearsaySiblings, hearsayDamage, hearsayHelp
 }
 
 extension Command {

@@ -156,6 +156,17 @@ extension CommandTable {
             group: .hearsay, since: "0.3.0",
             syntax: "[name [value]]",
             summary: "Shows or changes what all members share", complexity: "O(n), n = settings"),
+        .hearsayPolicy: CommandSpecification(
+            "hearsay|policy", arity: -2, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.5.0",
+            syntax: "[SET prefix siblings | SET prefix lww]",
+            summary: "Shows or changes what a plain SET makes of new keys below a prefix, on all members", complexity: "O(n), n = prefixes"),
+        .hearsaySiblings: CommandSpecification(
+            "hearsay|siblings", arity: -2, flags: [.admin, .noScript, .noMulti],
+            group: .hearsay, since: "0.5.0", tips: ["nondeterministic_output"],
+            syntax: "[PREFIX prefix] [LIMIT count] | KEY key",
+            summary: "Lists keys with more than one sibling, and how many; or who wrote the siblings of a key, when, and what",
+            complexity: "O(n), n = keys"),
         .hearsayDamage: CommandSpecification(
             "hearsay|damage", arity: -2, flags: [.admin, .noScript, .noMulti],
             group: .hearsay, since: "0.3.0",

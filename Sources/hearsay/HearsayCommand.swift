@@ -9,7 +9,8 @@ struct HearsayCommand: AsyncParsableCommand {
         commandName: "hearsay",
         abstract: "An eventually consistent, replicated key-value store that speaks the Redis protocol.",
         subcommands: [
-            NodeCommand.self, StatusCommand.self, JoinCommand.self, RepairCommand.self, SalvageCommand.self, VerifyCommand.self, SimulateCommand.self,
+            NodeCommand.self, StatusCommand.self, JoinCommand.self, RepairCommand.self, SalvageCommand.self, SiblingsCommand.self, VerifyCommand.self,
+            SimulateCommand.self,
             BenchCommand.self,
             CheckBaseCommand.self, VersionCommand.self,
         ])

@@ -50,8 +50,8 @@ import Testing
             // Few stores that are given up have something that nobody can judge.
             #expect(totals.counts[happening] >= (happening == .salvaged ? 30 : 100), "\(happening.rawValue): \(totals.counts[happening])")
         }
-        // What deletes are safe from has to have been tried: dropping, taking over, fences, amnesia, holds, damage, expiry.
-        for happening in [Happening.drops, .adoptions, .returns, .renewals, .holds, .lostEntries, .expirations, .emptied] {
+        // What deletes are safe from has to have been tried: dropping, taking over, fences, amnesia, holds, damage, expiry, siblings.
+        for happening in [Happening.drops, .adoptions, .returns, .renewals, .holds, .lostEntries, .expirations, .emptied, .concurrent, .trimmed] {
             let histories = totals.counts.histories(with: happening)
             #expect(histories * 100 >= Self.histories, "\(happening.rawValue): in \(histories) of \(Self.histories) histories")
         }

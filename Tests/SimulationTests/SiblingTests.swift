@@ -176,4 +176,32 @@ import Testing
         try world.run(for: .seconds(30))
         for node in 0..<2 { #expect(try self.read("k", on: node, in: world).siblings == ["last"]) }
     }
+
+    @Test(arguments: Self.seeds)
+    func `below a prefix that is to have siblings plain writes on two sides of a split are both kept`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3)
+        try world.set("cart:old", to: "register", on: 0)
+        #expect(try world.ask("HEARSAY", "POLICY", "SET", "cart:", "siblings", of: 0) == "+OK\r\n")
+        #expect(try world.ask("HEARSAY", "POLICY", "SET", "cart:lww:", "lww", of: 1) == "+OK\r\n")
+        try world.run(for: .seconds(2))
+        #expect(try world.ask("HEARSAY", "POLICY", of: 2) == "*4\r\n$9\r\ncart:lww:\r\n$3\r\nlww\r\n$5\r\ncart:\r\n$8\r\nsiblings\r\n")
+        for other in 0..<2 { world.cutApart(2, other) }
+        for (node, value) in [(0, "here"), (2, "there")] {
+            for key in ["cart:1", "cart:lww:1", "cart:old", "other"] { try world.set(key, to: value, on: node) }
+        }
+        #expect(try world.ask("SET", "cart:2", "x", "EX", "10", of: 0) == "ERR the key has siblings, which cannot expire")
+        world.joinTogether()
+        try world.converge()
+        try world.check()
+        for node in 0..<3 {
+            #expect(try self.read("cart:1", on: node, in: world).siblings.sorted() == ["here", "there"])
+            for key in ["cart:lww:1", "cart:old", "other"] { #expect(try world.ask("TYPE", key, of: node) == "+string\r\n") }
+        }
+        try world.set("cart:1", to: "both", on: 1)
+        try world.converge()
+        for node in 0..<3 { #expect(try self.read("cart:1", on: node, in: world).siblings == ["both"], "a plain write replaces what its node sees") }
+        #expect(try world.ask("HEARSAY", "POLICY", "SET", String(repeating: "p", count: 65), "lww", of: 0) == "ERR prefix is longer than 64 bytes")
+        #expect(try world.ask("HEARSAY", "POLICY", "SET", String(repeating: " ", count: 64), "siblings", of: 0) == "+OK\r\n")
+        #expect(try world.ask("HEARSAY", "POLICY", "SET", "cart:", "sets", of: 0) == "ERR syntax error")
+    }
 }
