@@ -10,6 +10,9 @@ build_packages=(liblmdb-dev libxxhash-dev pkg-config)
 # The clients that the printed examples and the tests use.
 client_packages=(redis-tools netcat-openbsd)
 
+# The version of the Python client that the tests and the examples drive a node with.
+redis_py=8.1.0
+
 say() { printf '%s\n' "$*" >&2; }
 
 # fail STATUS MESSAGE: one line and the status, as sysexits.h numbers them (64 usage, 69 something is missing).
@@ -92,6 +95,20 @@ need_python() {
         need_packages "${packages[@]}"
         python=$(usable_python "$@") || fail 69 "no Python 3.10 or newer with these modules: $*"
     fi
+}
+
+# need_redis_py: sets `python` to that of an environment of the repository's own, which has the client; makes it if it is not there.
+need_redis_py() {
+    local environment=$repository/.build-venv
+    local check="import redis; assert redis.__version__ == '$redis_py'"
+    "$environment/bin/python" -c "$check" >/dev/null 2>&1 && python=$environment/bin/python && return
+    need_python "python3 python3-venv" venv ensurepip
+    run_quietly "Creating a Python environment with redis $redis_py" "$python" -m venv --clear "$environment" \
+        || fail 69 "could not create $environment"
+    run_quietly "Installing redis $redis_py into it" "$environment/bin/python" -m pip install --disable-pip-version-check "redis==$redis_py" \
+        || fail 69 "could not install the Python package redis $redis_py"
+    "$environment/bin/python" -c "$check" || fail 69 "$environment has another version of redis than $redis_py"
+    python=$environment/bin/python
 }
 
 # build_release: builds the node with optimisation and sets `hearsay` to the program's path.

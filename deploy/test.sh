@@ -4,9 +4,6 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-# The version of the Python client that the tests drive a node with.
-redis_py=8.1.0
-
 # Only what is declared may be imported; the same flags for both steps, so the second one finds everything built.
 build_flags=(--package-path "$repository" --explicit-target-dependency-import-check error)
 
@@ -17,18 +14,6 @@ usage: deploy/test.sh [FILTER]
 Installs what is missing, builds, lints and runs the tests. FILTER is a regular expression over
 Module.Suite/test names, as of `swift test --filter`; without it all tests run.
 HELP
-}
-
-prepare_python() {
-    local environment=$repository/.build-venv
-    local check="import redis; assert redis.__version__ == '$redis_py'"
-    "$environment/bin/python" -c "$check" >/dev/null 2>&1 && return
-    need_python "python3 python3-venv" venv ensurepip
-    run_quietly "Creating a Python environment with redis $redis_py" "$python" -m venv --clear "$environment" \
-        || fail 69 "could not create $environment"
-    run_quietly "Installing redis $redis_py into it" "$environment/bin/python" -m pip install --disable-pip-version-check "redis==$redis_py" \
-        || fail 69 "could not install the Python package redis $redis_py"
-    "$environment/bin/python" -c "$check" || fail 69 "$environment has another version of redis than $redis_py"
 }
 
 lint() {
@@ -56,7 +41,7 @@ esac
 
 need_packages "${build_packages[@]}" "${client_packages[@]}"
 need_swift
-prepare_python
+need_redis_py
 run_quietly "Linting" lint || fail 1 "the sources are not formatted as .swift-format says; \`swift format -i FILE\` does most of it"
 run_quietly "Building (the first time this takes some minutes)" swift build --build-tests "${build_flags[@]}" || fail 1 "the build failed"
 [[ -n ${1:-} ]] || run_quietly "Building the benchmarks" swift build --package-path "$repository/Benchmarks" || fail 1 "the benchmarks do not build"

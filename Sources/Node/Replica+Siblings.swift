@@ -213,7 +213,7 @@ extension Replica {
 
     private func answerWrongType(_ writer: inout ReplyWriter) -> LogPosition {
         self.statistics.errors += 1
-        writer.error("WRONGTYPE the key holds a register, whose last write wins: delete it first, or use GET and SET")
+        writer.error("WRONGTYPE the key holds a string, whose last write wins: read and write it with GET and SET, or delete it first")
         return 0
     }
 
