@@ -76,7 +76,12 @@ enum Joined {
         case (.register, .register): preconditionFailure("told apart before")
         case (.register, .siblings): joined = others?.merged(with: left.asRegister)
         case (.siblings, .register): joined = own?.merged(with: right.asRegister)
-        case (.siblings, .siblings): joined = own.map { own in others.map { own.merged(with: $0)! } ?? own }
+        case (.siblings, .siblings):
+            joined = own.map { own in
+                if let others { return own.merged(with: others)! }
+                // All of them are gone here; that something was beneath them is news still. What takes all of the left side comes by itself.
+                return right.siblings?.beneath.flatMap { own.merged(with: $0) } ?? own
+            }
         }
         guard let joined else {
             // A register has taken all of them; what does not decode is neither stored nor taken from a peer.
