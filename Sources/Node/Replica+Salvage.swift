@@ -102,12 +102,40 @@ extension Replica {
             case let other: fate = fate == .known ? other : fate
             }
         }
+        if let beneath = siblings.beneath {
+            switch try self.fate(of: beneath, record, token) {
+            case .waits: return .waits
+            case .reenters:
+                // Looking may have shown it. What was written by then is known when it is looked at again.
+                if self.store.damage.contains(token) { return .waits }
+                self.salvaging.behind = try self.store.reenter(beneath, key: record.key, token: token, at: moment.now)
+                fate = fate == .salvaged ? .salvaged : .reenters
+            case .known, .dominated, .moot, .salvaged: break
+            }
+        }
         for version in again {
-            // Looking may have shown it. What was written by then is known when it is looked at again.
             if self.store.damage.contains(token) { return .waits }
             self.salvaging.behind = try self.store.reenter(version, beneath: siblings.beneath, key: record.key, token: token, at: moment.now)
         }
         return fate
+    }
+
+    /// What is left of a register is that older writes stay away: it is written again where there are such.
+    private func fate(of beneath: Siblings.Register, _ record: RecordView, _ token: Token) throws(StoreError) -> Fate {
+        guard self.store.settled.contains(beneath.dot.replica) else {
+            let counts = self.roster?.isActive(beneath.dot.replica) ?? false
+            return counts && self.store.seen.covers(beneath.dot) ? .known : .waits
+        }
+        if self.store.settled.writes.covers(beneath.dot) { return .known }
+        guard case .taken = self.stampBounds.verdict(on: beneath.stamp.time) else { return .moot }
+        if self.store.damage.contains(token) { return .waits }
+        switch try self.store.find(token, key: record.key) {
+        case .damaged: return .waits
+        case .nothing: return .moot
+        case .record(let current, _, _):
+            let oldest = current.siblings?.versions.map(\.stamp).min() ?? current.stamp
+            return oldest < beneath.stamp ? .reenters : .moot
+        }
     }
 
     /// One that is newer than all that was ever forgotten is written again: whoever has replaced it names it still. Of an older one nobody can tell, but a

@@ -90,6 +90,8 @@ extension Replica {
         beneath: Siblings.Register?, at moment: Moment
     ) -> LogPosition {
         let next = self.nextVersion(isTombstone: value == nil, at: moment)
+        // What floors have passed is known to have been there, on all nodes.
+        let beneath = beneath.flatMap { self.store.floors.covers($0.dot) ? nil : $0 }
         let written = Siblings.writing(
             value, dot: next.dot, stamp: next.stamp, context: context, over: siblings, beneath: beneath,
             isOver: self.store.settled.contains, isEverywhere: self.store.floors.covers)

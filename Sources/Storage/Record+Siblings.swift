@@ -28,19 +28,20 @@ extension RecordView {
             }
     }
 
-    /// What an index of tombstones names in this record: a delete by its dot; of siblings each delete, also beside live ones, and what was beneath, as
-    /// it keeps away what is older.
+    /// What an index of tombstones names in this record: a delete by its dot; of siblings each delete, also beside live ones, and what was beneath, which
+    /// keeps away what is older as a delete does.
     var listed: [Dot] {
         guard self.kind == .siblings else { return self.isTombstone ? [self.dot] : [] }
         guard let siblings = self.siblings else { return [] }
         let deletes = siblings.versions.lazy.filter(\.isDelete).map(\.dot)
-        return Array(deletes) + (self.isTombstone ? siblings.beneath.map { [$0.dot] } ?? [] : [])
+        return Array(deletes) + (siblings.beneath.map { [$0.dot] } ?? [])
     }
 
     /// True where who has seen so much has all of this record: of siblings every one.
     func isCovered(by seen: Seen) -> Bool {
         guard self.kind == .siblings else { return seen.covers(self.dot) }
-        return self.siblings?.versions.allSatisfy { seen.covers($0.dot) } ?? true
+        guard let siblings = self.siblings else { return true }
+        return siblings.versions.allSatisfy { seen.covers($0.dot) } && siblings.beneath.map { seen.covers($0.dot) } ?? true
     }
 
     /// True where an index rightly names this record by a dot.
@@ -51,7 +52,7 @@ extension RecordView {
         guard self.kind == .siblings else { return self.isTombstone && self.dot == dot ? self.stampTime : nil }
         guard let siblings = self.siblings else { return nil }
         if let version = siblings.versions.first(where: { $0.dot == dot }) { return version.isDelete ? version.stamp.time : nil }
-        return self.isTombstone && siblings.beneath?.dot == dot ? siblings.beneath?.stamp.time : nil
+        return siblings.beneath?.dot == dot ? siblings.beneath?.stamp.time : nil
     }
 }
 
@@ -101,7 +102,7 @@ enum Joined {
         self = Self.naming(siblings, nil, right)
     }
 
-    private static func naming(_ joined: Siblings, _ left: RecordView?, _ right: RecordView) -> Joined {
+    fileprivate static func naming(_ joined: Siblings, _ left: RecordView?, _ right: RecordView) -> Joined {
         let bytes = joined.encoded
         if let left, left.kind == .siblings, left.payload.elementsEqual(bytes) { return .left }
         if right.kind == .siblings, right.payload.elementsEqual(bytes) { return .right }
@@ -110,10 +111,26 @@ enum Joined {
 }
 
 extension Siblings {
-    /// The same without deletes that were dropped; nil where none of these is beside anything else. Where all are deletes they are dropped together, as
+    /// The same without what floors have passed: deletes, and what was beneath. Nil where that is nothing, or all: deletes alone are dropped together, as
     /// `Drops` says.
     func trimmed(_ floors: Floors) -> Siblings? {
-        guard self.versions.contains(where: { $0.isDelete && floors.covers($0.dot) }) else { return nil }
-        return self.without { $0.isDelete && floors.covers($0.dot) }
+        let isBeneathGone = self.beneath.map { floors.covers($0.dot) } ?? false
+        guard isBeneathGone || self.versions.contains(where: { $0.isDelete && floors.covers($0.dot) }) else { return nil }
+        return Siblings(
+            beneath: isBeneathGone ? nil : self.beneath, versions: self.versions.filter { !$0.isDelete || !floors.covers($0.dot) })
+    }
+}
+
+extension Joined {
+    /// The same, with a result as floors leave it: what they have passed here they have passed, or will, everywhere.
+    func trimmed(_ floors: Floors, _ left: RecordView?, _ right: RecordView) -> Joined {
+        let siblings: Siblings?
+        switch self {
+        case .left: siblings = nil
+        case .right: siblings = right.siblings
+        case .neither(let joined): siblings = joined
+        }
+        guard let trimmed = siblings?.trimmed(floors) else { return self }
+        return Self.naming(trimmed, left, right)
     }
 }

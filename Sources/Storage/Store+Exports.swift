@@ -35,6 +35,15 @@ extension Store {
         return try self.enter(VersionHeader(alone), key, token, alone.encoded, at: now)
     }
 
+    /// Writes again that a register was there, of which nothing is left but that it was: what is older than it stays away.
+    ///
+    /// - Returns: what depends on it.
+    package func reenter(
+        _ beneath: Siblings.Register, key: UnsafeRawBufferPointer, token: Token, at now: Instant
+    ) throws(StoreError) -> LogPosition {
+        try self.enter(VersionHeader(dot: self.nextDot, stamp: beneath.stamp, isTombstone: true), key, token, [], at: now)
+    }
+
     private var nextDot: Dot { Dot(replica: self.identity.replica, sequence: self.seen.watermark(of: self.identity.replica) + 1) }
 
     /// Takes an old version as if a peer had told of it: what it and the key's come to may be neither the one nor the other.

@@ -62,7 +62,8 @@ extension Store {
             self.waitingExpired.mayHave(record.dot)
             self.passed = self.collected  // It may lie within that, and at or below a floor.
         }
-        if isSeen || !isAllowed || record.kind == .siblings, record.mayBeDropped || record.kind == .siblings { self.lateEntry = slot.position }
+        if isSeen || !isAllowed, record.mayBeDropped { self.lateEntry = slot.position }
+        self.noteLate(record, besides: record.dot, at: slot.position)
         return .applied(slot.position)
     }
 
@@ -76,9 +77,15 @@ extension Store {
         let position = self.tail.openPosition
         let slot = Table.Slot(token: token, record: RecordPointer(address: UnsafeRawPointer(bytes.baseAddress!)), position: position, fold: .below)
         self.put((slot, chunk, position, byteCount), slot.record!.view, dot: nil, at: now)
-        // Deletes in it may have been drained before, and floors may pass over them.
-        self.lateEntry = position
+        self.noteLate(slot.record!.view, besides: nil, at: position)
         return position
+    }
+
+    /// What an index will name in siblings may be of writes that were drained before: floors must not pass them while they lie in the table.
+    ///
+    /// - Parameter dot: of the write that brings them.
+    func noteLate(_ record: RecordView, besides dot: Dot?, at position: LogPosition) {
+        if record.kind == .siblings, record.listed.contains(where: { $0 != dot }) { self.lateEntry = position }
     }
 
     private typealias Logged = (slot: Table.Slot, chunk: Chunk, position: LogPosition, byteCount: Int)
@@ -108,10 +115,12 @@ extension Store {
         if record.kind == .register, record.stampTime > self.greatestStamp { return .right }
         switch try self.find(token, key: record.key) {
         case .damaged: return .right
-        case .nothing: return Joined(record) { self.counts($0, beside: nil, source) } ?? .left
+        case .nothing:
+            let joined = Joined(record) { self.counts($0, beside: nil, source) } ?? .left
+            return joined.trimmed(self.drops.floors, nil, record)
         case .record(let stored, _, _):
             let own = stored.siblings
-            return Joined(stored, record) { self.counts($0, beside: own, source) }
+            return Joined(stored, record) { self.counts($0, beside: own, source) }.trimmed(self.drops.floors, stored, record)
         }
     }
 

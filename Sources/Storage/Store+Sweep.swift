@@ -214,7 +214,7 @@ extension Store {
         try self.trim(at: now)
         guard let raise, raise.behind < self.synced, !self.isBaseMoving else { return }
         for place in raise.places { try self.letGo(place, raise.drops) }
-        if self.live.count > 0, self.lateEntry > raise.behind { self.letGoOfLateEntries(raise.drops) }
+        if self.live.count > 0, self.lateEntry >= raise.behind { self.letGoOfLateEntries(raise.drops) }
         if raise.drops.floors.floors != self.drops.floors.floors { self.floorsRevision &+= 1 }
         (self.drops, self.raise) = (raise.drops, nil)
         try self.trim(at: now)

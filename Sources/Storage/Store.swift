@@ -285,7 +285,10 @@ package final class Store {
         let previous = self.putFolded(slot, chunk)
         _ = self.seen.insert(header.dot)
         self.greatestStamp = max(self.greatestStamp, header.stamp.time)
-        if header.kind == .siblings { self.hasSiblings = true }
+        if header.kind == .siblings {
+            self.hasSiblings = true
+            self.noteLate(slot.record!.view, besides: header.dot, at: slot.position)
+        }
         self.undo.append(Undo(position: slot.position, change: .put(slot, previous: previous, dot: header.dot)))
     }
 

@@ -34,6 +34,11 @@ import Testing
             "--seed 7381 --without siblings"
         ),
         ("liveness: what a member that came back late holds is waited for no longer than from the start", "--seed 14602 --without siblings"),
+        ("acknowledged-kept: a delete of siblings that a fenced node had made was given up, though what it had replaced lives", "--seed 303"),
+        ("siblings-are-the-concurrent-writes: what was beneath siblings was lost where these were gone", "--seed 10150"),
+        ("acknowledged-kept: a register that a fenced node had written, and siblings after it, kept older ones away no more", "--seed 6835"),
+        ("convergence: floors pass what was beneath siblings in the very batch in which these come", "--seed 6883"),
+        ("convergence: one node knows of a register beneath siblings that others have dropped", "--seed 552"),
         (
             "acknowledged-kept: an operator emptied the only member that had it right after it had let another give up its store",
             "--seed 488 --nodes 3 --operations 600 --joiners 2 --without slow-disk,drift,clock-step,clock-freeze,siblings "
