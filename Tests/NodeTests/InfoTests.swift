@@ -112,7 +112,7 @@ import Testing
                 && text.contains("expiries    0 expired entries wait to be dropped, 0 dropped since the start"))
     }
 
-    @Test(arguments: [("COMMAND", 6), ("CONFIG", 4), ("CLIENT", 8), ("HEARSAY", 14)])
+    @Test(arguments: [("COMMAND", 6), ("CONFIG", 4), ("CLIENT", 8), ("HEARSAY", 16)])
     func `HELP names each subcommand and what it does`(container: String, count: Int) throws {
         let client = try ReplicaWorld().connect()
         guard case .array(let lines) = try client.send(container, "HELP").reply else {
