@@ -50,8 +50,9 @@ extension Replica {
 
     /// Drops a few tombstones, and entries that have expired, if it is time and there are any that may go.
     func tendSweep(at moment: Moment) throws(StoreError) {
-        let (revision, expired) = (self.store.floorsRevision, self.store.counters.droppedExpired)
+        let (revision, expired, trimmed) = (self.store.floorsRevision, self.store.counters.droppedExpired, self.store.counters.trimmed)
         try self.store.tendSweep(at: moment.now)
+        if self.store.counters.trimmed != trimmed { self.peers?.tickIsMixed = true }
         if self.store.counters.droppedExpired != expired { self.collecting.dropped(at: moment.now) }
         // Before anything that is read from the store without what was dropped: an older copy of one of the members must not take that for all there is.
         if self.store.floorsRevision != revision { for link in self.peers?.links ?? [] where link.isReady { self.sendClearance(on: link) } }

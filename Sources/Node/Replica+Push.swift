@@ -69,7 +69,9 @@ extension Replica {
                 self.tell(Push(hops: 0, named: named, records: records), to: targets)
                 records.removeAll(keepingCapacity: true)
             }
+            let start = records.count
             records.append(contentsOf: frame)
+            records[start + 5] = FrameFlags.none  // One that is written again stands beside what came over it.
         }
         if !records.isEmpty { self.tell(Push(hops: 0, named: named, records: records), to: targets) }
     }

@@ -68,6 +68,7 @@ extension Replica {
     private func restSalvage(at now: Instant) { (self.salvaging.place, self.salvaging.nextAt) = (nil, now + Self.salvageInterval) }
 
     private func decide(_ export: Export, at moment: Moment) throws(StoreError) {
+        self.peers?.tickIsMixed = true  // What is written again, and what comes of it and of what is there.
         let fate = try export.withRecord(under: self.store.identity.digestKey) { record, token throws(StoreError) in
             if let siblings = record.siblings { return try self.decide(siblings, record, token, at: moment) }
             let fate = try self.fate(of: record, token, at: moment)

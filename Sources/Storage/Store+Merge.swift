@@ -61,8 +61,8 @@ extension Store {
         if isSeen || !isAllowed, record.mayBeDropped {
             self.waitingExpired.mayHave(record.dot)
             self.passed = self.collected  // It may lie within that, and at or below a floor.
+            self.lateEntry = slot.position
         }
-        if isSeen || !isAllowed, record.mayBeDropped { self.lateEntry = slot.position }
         self.noteLate(record, besides: record.dot, at: slot.position)
         return .applied(slot.position)
     }
