@@ -251,7 +251,7 @@ struct CommandReplyTests {
     @Test func `COMMAND LIST and COUNT agree with the table`() throws {
         #expect(try answer("COMMAND", "COUNT") == .integer(Int64(Command.allCases.count)))
         #expect(try answer("COMMAND", "LIST")?.words.sorted() == names.sorted())
-        #expect(try answer("COMMAND", "LIST", "FILTERBY", "PATTERN", "hearsay*")?.words.count == 15)
+        #expect(try answer("COMMAND", "LIST", "FILTERBY", "PATTERN", "hearsay*")?.words.count == 17)
         #expect(try answer("COMMAND", "LIST", "filterby", "aclcat", "transaction")?.words == ["multi", "exec", "discard", "watch", "unwatch"])
         #expect(try answer("COMMAND", "LIST", "FILTERBY", "MODULE", "json")?.words == [])
         #expect(try answer("COMMAND", "LIST", "FILTERBY", "x", "y") == .error("ERR syntax error"))
