@@ -23,7 +23,9 @@ final class PeerSet {
     /// What the roster says of this node; kept, as it is asked for in every tick.
     private(set) var ownStatus: Roster.Status?
     /// Which new keys are to have siblings.
-    private(set) var policies: KeyPolicies
+    private(set) var policies: KeyPolicies { didSet { self.hasPolicies = !self.policies.rules.isEmpty } }
+    /// Asked for with every write: the policies themselves would be retained for it.
+    private(set) var hasPolicies = false
     /// How far ahead of this node's time a version may be stamped, as the members have agreed.
     private(set) var driftMilliseconds: UInt64
     /// Versions that came before their time, and whose they were.
@@ -86,6 +88,7 @@ final class PeerSet {
         (self.table, self.ownStatus, self.policies) = (table, table.ownStatus, KeyPolicies(table.roster))
         self.driftMilliseconds = ClusterSetting.clockDrift.milliseconds(in: table.roster)
         self.spareReplica = ReplicaID(using: &generator)
+        self.hasPolicies = !self.policies.rules.isEmpty
         let patience = ClusterSetting.identityPatience.duration(in: table.roster)
         self.identity = IdentityGuard(start: store.start, members: table.members.map(\.replica), patience: patience, at: now)
         self.dialer = Dialer(seeds: configuration.seeds, generator: SplitMix64(seed: self.random.next()))

@@ -61,6 +61,11 @@ extension Replica {
         fileprivate var beneath: Siblings.Register?
     }
 
+    /// Where a plain write of a value makes siblings, as there are some, or a policy wants them of a new key; nil where it makes a register.
+    func placeOfSibling(of key: UnsafeRawBufferPointer, _ token: Token, at moment: Moment) throws(StoreError) -> SiblingPlace? {
+        try self.placeOfSibling(of: key, token, isNewToo: self.peers?.policies.keepSiblings(key) ?? false, at: moment)
+    }
+
     /// - Parameter isNewToo: a key that is not there is to have siblings too.
     /// - Returns: nil where the write makes a register.
     func placeOfSibling(
@@ -221,9 +226,8 @@ extension Replica {
 
     /// Answers that siblings have no deadlines, where a command would give one to a key that has siblings, or is to have some.
     func refusesDeadline(of key: Bytes, at moment: Moment, _ writer: inout ReplyWriter) throws(StoreError) -> Bool {
-        let keeps = self.peers?.policies.keepSiblings(key.buffer) ?? false
-        guard keeps || self.store.hasSiblings,
-            try self.placeOfSibling(of: key.buffer, self.store.token(of: key.buffer), isNewToo: keeps, at: moment) != nil
+        guard self.store.hasSiblings || self.peers?.hasPolicies ?? false,
+            try self.placeOfSibling(of: key.buffer, self.store.token(of: key.buffer), at: moment) != nil
         else { return false }
         self.statistics.errors += 1
         writer.error("ERR the key has siblings, which cannot expire")

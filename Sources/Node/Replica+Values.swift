@@ -82,8 +82,7 @@ extension Replica {
         for key: Bytes, byteCount: Int, expiryMilliseconds: UInt64 = 0, at moment: Moment, fill: (UnsafeMutableRawBufferPointer) -> Void
     ) throws(StoreError) -> LogPosition {
         let token = self.store.token(of: key.buffer)
-        let keeps = self.peers?.policies.keepSiblings(key.buffer) ?? false
-        if keeps || self.store.hasSiblings, let place = try self.placeOfSibling(of: key.buffer, token, isNewToo: keeps, at: moment) {
+        if self.store.hasSiblings || self.peers?.hasPolicies ?? false, let place = try self.placeOfSibling(of: key.buffer, token, at: moment) {
             let value = [UInt8](unsafeUninitializedCapacity: byteCount) { bytes, count in
                 fill(UnsafeMutableRawBufferPointer(bytes))
                 count = byteCount
