@@ -129,8 +129,8 @@ extension Replica {
             self.answerSyntaxError(&writer)
             return 0
         }
-        guard let context = self.context(arguments.count == 5 ? arguments[4] : nil, of: key, &writer) else { return 0 }
-        let token = self.store.token(of: key)
+        guard let read = self.read(arguments.count == 5 ? arguments[4] : nil, of: key, &writer) else { return 0 }
+        let (context, token) = (read.context, self.store.token(of: key))
         switch try self.stored(key, token, at: call.moment) {
         case .register: return self.answerWrongType(&writer)
         case .damaged:
@@ -138,10 +138,10 @@ extension Replica {
             return 0
         case .nothing:
             writer.ok()
-            return self.write(value, key, token, context: context, over: nil, beneath: nil, at: call.moment)
+            return self.write(value, key, token, context: context, over: nil, beneath: read.beneath, at: call.moment)
         case .gone(let register, _):
             writer.ok()
-            return self.write(value, key, token, context: context, over: nil, beneath: register, at: call.moment)
+            return self.write(value, key, token, context: context, over: nil, beneath: register.joined(read.beneath), at: call.moment)
         case .siblings(let siblings, _):
             guard self.hasRoom(for: value, beside: siblings, context) else {
                 (self.statistics.errors, self.statistics.refusedSiblings) = (self.statistics.errors + 1, self.statistics.refusedSiblings + 1)
@@ -149,7 +149,7 @@ extension Replica {
                 return 0
             }
             writer.ok()
-            return self.write(value, key, token, context: context, over: siblings, beneath: nil, at: call.moment)
+            return self.write(value, key, token, context: context, over: siblings, beneath: read.beneath, at: call.moment)
         }
     }
 
@@ -167,16 +167,16 @@ extension Replica {
             self.answerSyntaxError(&writer)
             return 0
         }
-        guard let context = self.context(arguments[3], of: key, &writer) else { return 0 }
-        let token = self.store.token(of: key)
-        var (siblings, beneath, position): (Siblings?, Siblings.Register?, LogPosition) = (nil, nil, 0)
+        guard let read = self.read(arguments[3], of: key, &writer) else { return 0 }
+        let (context, token) = (read.context, self.store.token(of: key))
+        var (siblings, beneath, position): (Siblings?, Siblings.Register?, LogPosition) = (nil, read.beneath, 0)
         switch try self.stored(key, token, at: call.moment) {
         case .register: return self.answerWrongType(&writer)
         case .damaged:
             self.answerDamaged(&writer)
             return 0
         case .nothing: break
-        case .gone(let register, let at): (beneath, position) = (register, at)
+        case .gone(let register, let at): (beneath, position) = (register.joined(read.beneath), at)
         case .siblings(let stored, let at): (siblings, position) = (stored, at)
         }
         let count = siblings?.versions.count { !$0.isDelete && context.covers($0.dot) } ?? 0
@@ -194,8 +194,8 @@ extension Replica {
     }
 
     /// What a client hands in; nothing where it hands in none. Where it is not what a node gave for the key, the error is written.
-    private func context(_ text: Bytes?, of key: UnsafeRawBufferPointer, _ writer: inout ReplyWriter) -> CausalContext? {
-        guard let text, !text.isEmpty else { return CausalContext() }
+    private func read(_ text: Bytes?, of key: UnsafeRawBufferPointer, _ writer: inout ReplyWriter) -> CausalToken? {
+        guard let text, !text.isEmpty else { return CausalToken(CausalContext(), stampTime: 0, beneath: nil) }
         let token: CausalToken
         do throws(CausalToken.Failure) { token = try CausalToken(text.buffer, for: self.scope(of: key)) } catch {
             self.statistics.errors += 1
@@ -211,7 +211,7 @@ extension Replica {
             return nil
         }
         self.clock.observe(token.stampTime)
-        return token.context
+        return token
     }
 
     private func scope(of key: UnsafeRawBufferPointer) -> CausalToken.Scope {
@@ -294,11 +294,11 @@ extension Replica {
         case .gone(let register, let position):
             self.statistics.misses += 1
             // Nothing is there to be replaced; but what is written with this must not be older than the delete.
-            let token = CausalToken(CausalContext(), stampTime: register.stamp.time)
+            let token = CausalToken(CausalContext(), stampTime: register.stamp.time, beneath: register)
             self.answer([], context: token.text(for: self.scope(of: key)), &writer)
             return position
         case .siblings(let siblings, let position):
-            let token = CausalToken(self.context(of: siblings), stampTime: siblings.newest.stamp.time)
+            let token = CausalToken(self.context(of: siblings), stampTime: siblings.newest.stamp.time, beneath: siblings.beneath)
             let live = Array(siblings.live.reversed())
             self.statistics.mostSiblings = max(self.statistics.mostSiblings, live.count)
             if live.isEmpty { self.statistics.misses += 1 } else { self.statistics.hitsInTable += 1 }

@@ -125,6 +125,7 @@ package struct Siblings {
     ///   - current: what there is; nil where that is nothing, or a register.
     ///   - dot, stamp: of the new write; the stamp is greater than those of all that there is and that `context` names.
     ///   - context: what its writer had seen.
+    ///   - beneath: the greatest register that the key had here, or where the context was given.
     ///   - isOver: whether a replica writes no more, and all members have all that it wrote. The context forgets it where nothing of it is left, and all
     ///     that named its writes before is everywhere: who has not seen it has given up its store, or must.
     ///   - isEverywhere: whether a floor has passed a write.
@@ -173,6 +174,9 @@ private func greatest(_ left: Siblings.Register?, _ right: Siblings.Register?) -
 }
 
 extension Siblings.Register {
+    /// The greater of two.
+    package func joined(_ other: Self?) -> Self { greatest(self, other) ?? self }
+
     /// As registers themselves are ordered.
     fileprivate func precedes(_ other: Self) -> Bool {
         if self.stamp != other.stamp { return self.stamp < other.stamp }

@@ -21,6 +21,8 @@ private struct KeyWorld {
         let replaced: Set<Dot>
         let isRegister: Bool
         let isDelete: Bool
+        /// The register that its writer had seen beneath what it read.
+        var beneath: Stamp?
     }
 
     struct State {
@@ -33,6 +35,7 @@ private struct KeyWorld {
     struct Reading {
         var context = CausalContext()
         var stampTime: UInt64 = 0
+        var beneath: Siblings.Register?
         /// What the replica was made of then, and what others' writes had replaced.
         var known: Set<Dot> = []
     }
@@ -107,7 +110,7 @@ private struct KeyWorld {
         Self.view(record) { view in
             guard let siblings = view.siblings else { return }
             self.reading = Reading(
-                context: siblings.context(seen: self.seen[replica]), stampTime: siblings.newest.stamp.time,
+                context: siblings.context(seen: self.seen[replica]), stampTime: siblings.newest.stamp.time, beneath: siblings.beneath,
                 known: self.states[replica].known.reduce(into: self.states[replica].known) { $0.formUnion(self.events[$1]!.replaced) })
         }
     }
@@ -124,12 +127,14 @@ private struct KeyWorld {
             return value.withUnsafeBytes { value in
                 let siblings = Siblings.writing(
                     isDelete ? nil : value, dot: dot, stamp: stamp, context: reading.context, over: view?.siblings,
-                    beneath: view.flatMap { $0.kind == .register ? $0.asRegister : nil })
+                    beneath: view.flatMap { $0.kind == .register ? $0.asRegister.joined(reading.beneath) : nil } ?? reading.beneath)
                 return Self.record(VersionHeader(siblings), siblings.encoded)
             }
         }
         let replaced = self.events.keys.filter { reading.context.covers($0) }
-        self.keep(written, Event(dot: dot, stamp: stamp, replaced: Set(replaced), isRegister: false, isDelete: isDelete), at: replica)
+        self.keep(
+            written, Event(dot: dot, stamp: stamp, replaced: Set(replaced), isRegister: false, isDelete: isDelete, beneath: reading.beneath?.stamp),
+            at: replica)
         return true
     }
 
@@ -163,7 +168,7 @@ private struct KeyWorld {
     /// The live writes of those that a replica knows.
     private func expected(_ known: Set<Dot>) -> Set<Dot> {
         let events = known.map { self.events[$0]! }
-        let floor = events.filter(\.isRegister).map(\.stamp).max()
+        let floor = (events.filter(\.isRegister).map(\.stamp) + events.compactMap(\.beneath)).max()
         let newer = events.filter { event in !event.isRegister && floor.map { event.stamp > $0 } ?? true }
         let live = newer.filter { event in !event.isDelete && !newer.contains { $0.replaced.contains(event.dot) } }
         if !newer.isEmpty { return Set(live.map(\.dot)) }
@@ -185,12 +190,28 @@ private struct KeyWorld {
         return claimed.allSatisfy { self.reading.known.contains($0) } ? nil : "\(self.reading.context) claims more than \(self.reading.known)"
     }
 
+    /// A record for people.
+    static func text(_ record: [UInt8]) -> String {
+        Self.view(record) { view in
+            guard let siblings = view.siblings else { return "\(view.isTombstone ? "delete" : "register") \(view.dot.short) at \(view.stamp.time)" }
+            let versions = siblings.versions.map { version in
+                let named = version.context.entries.map { "\($0.replica.low):\($0.through)\($0.beyond)" }.joined(separator: " ")
+                return "\(version.isDelete ? "delete" : "sibling") \(version.dot.short) at \(version.stamp.time) over [\(named)]"
+            }
+            return "\(versions.joined(separator: ", ")), beneath \(siblings.beneath.map { "\($0.dot.short) at \($0.stamp.time)" } ?? "nothing")"
+        }
+    }
+
     static func brokenLaw(_ a: [UInt8], _ b: [UInt8], _ c: [UInt8]) -> String? {
         if Self.joined(a, a) != a { return "not idempotent" }
         if Self.joined(a, b) != Self.joined(b, a) { return "does not commute" }
         if Self.joined(Self.joined(a, b), c) != Self.joined(a, Self.joined(b, c)) { return "does not associate" }
         return nil
     }
+}
+
+extension Dot {
+    fileprivate var short: String { "\(self.replica.low)/\(self.sequence)" }
 }
 
 extension KeyWorld {
@@ -253,7 +274,7 @@ extension KeyWorld {
             guard !all.isEmpty else { continue }
             for _ in 0..<100 {
                 let (a, b, c) = (all.randomElement(using: &random)!, all.randomElement(using: &random)!, all.randomElement(using: &random)!)
-                if let law = KeyWorld.brokenLaw(a, b, c) { Issue.record("\(law)") }
+                if let law = KeyWorld.brokenLaw(a, b, c) { Issue.record("\(law): \([a, b, c].map(KeyWorld.text).joined(separator: " | "))") }
             }
         }
     }
