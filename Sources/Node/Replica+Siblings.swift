@@ -210,6 +210,13 @@ extension Replica {
             writer.error("ERR the context is from a node whose clock is ahead of this one's: HEARSAY MEMBERS shows clocks")
             return nil
         }
+        // Given before this node's store was put back: it would name writes that are made anew.
+        let own = self.store.identity.replica
+        guard !token.context.covers(Dot(replica: own, sequence: self.store.seen.watermark(of: own) + 1)) else {
+            self.statistics.errors += 1
+            writer.error("ERR the context is from a later state of this node, whose store is an older one now: read the key again")
+            return nil
+        }
         self.clock.observe(token.stampTime)
         return token
     }

@@ -217,4 +217,17 @@ import Testing
         try world.sync()
         #expect(try Read(try #require(try job.advance()).reply).siblings == ["one"])
     }
+
+    @Test func `a context that a node gave before its store was put back is an error, and names none of its new writes`() throws {
+        for value in ["one", "two", "three"] { _ = try self.send("VSET", "k", value) }
+        let later = try self.read("k").context
+        // The same node, as it was before all that.
+        let world = try ReplicaWorld()
+        let client = world.connect()
+        for command in ["VSET k again CONTEXT \(later)", "VDEL k CONTEXT \(later)"] {
+            #expect(try client.type(command).line.hasPrefix("-ERR the context is from a later state of this node"), "\(command)")
+        }
+        #expect(try client.type("VSET k again").line == "+OK")
+        #expect(try Read(try client.send("VGET", "k").reply).siblings == ["again"])
+    }
 }
