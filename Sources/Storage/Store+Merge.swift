@@ -116,17 +116,18 @@ extension Store {
         switch try self.find(token, key: record.key) {
         case .damaged: return .right
         case .nothing:
-            let joined = Joined(record) { self.counts($0, beside: nil, source) } ?? .left
+            let joined = Joined(record) { self.counts($0, of: token, beside: nil, source) } ?? .left
             return joined.trimmed(self.drops.floors, nil, record)
         case .record(let stored, _, _):
             let own = stored.siblings
-            return Joined(stored, record) { self.counts($0, beside: own, source) }.trimmed(self.drops.floors, stored, record)
+            return Joined(stored, record) { self.counts($0, of: token, beside: own, source) }.trimmed(self.drops.floors, stored, record)
         }
     }
 
-    /// Whether a sibling that a peer has sent is one of the key's: one that was seen before and is not there was removed, as a register is (I23, I25).
-    private func counts(_ version: Sibling, beside own: Siblings?, _ source: Source) -> Bool {
-        if own?.contains(version.dot) ?? false { return true }
+    /// Whether a sibling that a peer has sent is one of the key's: one that was seen before and is not there was removed, as a register is (I23, I25), but
+    /// where something was lost to damage.
+    private func counts(_ version: Sibling, of token: Token, beside own: Siblings?, _ source: Source) -> Bool {
+        if own?.contains(version.dot) ?? false || self.damage.contains(token) { return true }
         guard self.seen.covers(version.dot) || !self.settled.allows(version.dot) else { return true }
         if case .session(revives: true) = source { return !version.isDelete }
         return false

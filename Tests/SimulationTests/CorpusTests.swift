@@ -39,6 +39,8 @@ import Testing
         ("acknowledged-kept: a register that a fenced node had written, and siblings after it, kept older ones away no more", "--seed 6835"),
         ("convergence: floors pass what was beneath siblings in the very batch in which these come", "--seed 6883"),
         ("convergence: one node knows of a register beneath siblings that others have dropped", "--seed 552"),
+        ("convergence: what two members bring back of siblings that were damaged counts only as far as the first had it", "--seed 43135"),
+        ("liveness: a fenced node whose log is damaged takes a new id, under which nobody knows it", "--seed 42573"),
         (
             "acknowledged-kept: an operator emptied the only member that had it right after it had let another give up its store",
             "--seed 488 --nodes 3 --operations 600 --joiners 2 --without slow-disk,drift,clock-step,clock-freeze,siblings "
