@@ -139,13 +139,13 @@ package struct Roster: Equatable, Sendable {
     }
 
     /// A member's node goes on under a new id. Where this list does not know the old one, as what it knew of it has rotted on the disk, others' lists
-    /// do: there the new one takes its place, once they have heard of it.
+    /// do: there the new one takes its place, once they have heard of it. A node that was gone under the old one is so under the new one.
     package mutating func replace(_ old: ReplicaID, with member: Member) throws(RosterRefusal) {
         let index = self.index(of: old)
-        if let index, self.entries[index].status != .active { throw .gone(self.entries[index].status) }
+        let status = index.map { self.entries[$0].status } ?? .active
         try self.checkRoom(replacing: index != nil)
-        if let index { self.retire(at: index, as: .replaced) }
-        self.add(member, predecessor: old)
+        if let index, status == .active { self.retire(at: index, as: .replaced) }
+        self.add(member, status: status, predecessor: old)
     }
 
     /// - Returns: whether it was a member until now.
@@ -173,9 +173,10 @@ package struct Roster: Equatable, Sendable {
         }
     }
 
-    private mutating func add(_ member: Member, predecessor: ReplicaID?) {
-        let entry = Entry(member, admitted: self.epoch.number + 1, predecessor: predecessor)
-        self.entries.insert(entry, at: self.insertionIndex(of: member.replica))
+    private mutating func add(_ member: Member, status: Status = .active, predecessor: ReplicaID?) {
+        let index = self.insertionIndex(of: member.replica)
+        self.entries.insert(Entry(member, admitted: self.epoch.number + 1, predecessor: predecessor), at: index)
+        if status != .active { self.retire(at: index, as: status) }
         self.close()
     }
 

@@ -66,7 +66,23 @@ func roster(_ members: [Member]) throws -> Roster {
         #expect(heard && told && here == there)
         #expect(here.active.map(\.replica) == [replica(1)] && here[replica(4)]?.status == status)
         #expect(throws: RosterRefusal.gone(status)) { try here.admit(member(2, "b", start: 9), isReachable: { _ in false }) }
-        #expect(throws: RosterRefusal.gone(status)) { try here.replace(replica(2), with: member(5, "b")) }
+        try here.replace(replica(2), with: member(5, "b"))
+        #expect(here[replica(5)]?.status == status)
+    }
+
+    @Test(arguments: [Roster.Status.replaced, .fenced, .left, .removed])
+    func `a node that is gone and must take a new id is gone under that too, and takes nobody's name`(status: Roster.Status) throws {
+        var roster = try roster([member(2, "b")])
+        if status == .replaced {
+            _ = try roster.admit(member(3, "b"), isReachable: { _ in false })
+        } else {
+            _ = roster.retire(replica(2), as: status)
+            _ = try roster.admit(member(3, "b"), isReachable: { _ in true })
+        }
+        try roster.replace(replica(2), with: member(4, "b", start: 9))
+        try roster.replace(replica(4), with: member(5, "b", start: 9))
+        #expect(roster[replica(4)]?.status == status && roster[replica(5)]?.status == status && roster[replica(5)]?.member.address == nil)
+        #expect(roster.active.map(\.replica) == [replica(1), replica(3)])
     }
 
     @Test(arguments: [Roster.Status.active, .removed])
