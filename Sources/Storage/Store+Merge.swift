@@ -63,7 +63,7 @@ extension Store {
             self.passed = self.collected  // It may lie within that, and at or below a floor.
             self.lateEntry = slot.position
         }
-        self.noteLate(record, besides: record.dot, at: slot.position)
+        self.noteLate(record, besides: isSeen ? nil : record.dot, at: slot.position)
         return .applied(slot.position)
     }
 
@@ -83,7 +83,7 @@ extension Store {
 
     /// What an index will name in siblings may be of writes that were drained before: floors must not pass them while they lie in the table.
     ///
-    /// - Parameter dot: of the write that brings them.
+    /// - Parameter dot: of the write that brings them, where that is new.
     func noteLate(_ record: RecordView, besides dot: Dot?, at position: LogPosition) {
         if record.kind == .siblings, record.listed.contains(where: { $0 != dot }) { self.lateEntry = position }
     }
