@@ -106,6 +106,33 @@ struct StringOptions {
     }
 }
 
+/// The options of VSET: a context, and when the value expires.
+struct SiblingOptions {
+    private(set) var context: Bytes?
+    private var expiry: (number: Bytes, form: DeadlineForm)?
+
+    /// Nil where the arguments contradict each other, or are none of the command's.
+    init?(_ arguments: Arguments) {
+        for index in stride(from: 3, to: arguments.count, by: 2) {
+            guard index + 1 < arguments.count else { return nil }
+            let (word, value) = (arguments[index], arguments[index + 1])
+            if word.equalsIgnoringCase("CONTEXT"), self.context == nil {
+                self.context = value
+            } else if let form = DeadlineForm(option: word), self.expiry.map({ $0.form == form }) ?? true {
+                self.expiry = (value, form)
+            } else {
+                return nil
+            }
+        }
+    }
+
+    /// As of `StringOptions`.
+    func deadline(at wall: WallTime) throws(DeadlineForm.Failure) -> Int64? {
+        guard let expiry else { return nil }
+        return try expiry.form.positiveMilliseconds(expiry.number, at: wall)
+    }
+}
+
 extension DeadlineForm {
     fileprivate init?(option word: Bytes) {
         if word.equalsIgnoringCase("EX") {

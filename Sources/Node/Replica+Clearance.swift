@@ -45,7 +45,7 @@ extension Replica {
 
     // Asked for in every tick.
     private var mayHoldDroppable: Bool {
-        (self.sweeping.adopts != nil || self.store.tombstones > 0 || self.store.expiringKeys > 0) && self.store.isFounded && !self.isJoining
+        (self.sweeping.adopts != nil || self.store.mayDrop) && self.store.isFounded && !self.isJoining
     }
 
     /// Drops a few tombstones, and entries that have expired, if it is time and there are any that may go.

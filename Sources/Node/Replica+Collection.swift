@@ -47,7 +47,7 @@ extension Replica {
     var collectionDeadline: Instant? { self.mayHoldExpired ? self.collecting.nextAt : nil }
 
     // Asked for in every tick.
-    private var mayHoldExpired: Bool { self.store.expiringKeys > 0 && self.store.isFounded && !self.isJoining }
+    private var mayHoldExpired: Bool { self.store.mayExpire && self.store.isFounded && !self.isJoining }
 
     /// Drops a few entries of which this node's floors know that every member has seen them, if the drift bound has passed since their deadlines.
     func tendCollection(at moment: Moment) throws(StoreError) {

@@ -5,7 +5,8 @@ import Storage
 /// The commands on how long keys live. Each returns what its answer depends on.
 ///
 /// A deadline is a part of the version and is decided once, by the clock of the node that takes the command; from then on every node judges it by its
-/// own. Nothing happens when it passes (I27). Another deadline is another version of the key, with its value in it again.
+/// own. Nothing happens when it passes (I27). Another deadline is another version of the key, with its value in it again; of siblings each is written
+/// again, in its own place.
 extension Replica {
     func runExpiry(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         switch call.command {
@@ -20,7 +21,7 @@ extension Replica {
     }
 
     /// Answers what is wrong with a deadline.
-    private func answer(_ failure: DeadlineForm.Failure, _ call: Call, _ writer: inout ReplyWriter) -> LogPosition {
+    func answer(_ failure: DeadlineForm.Failure, _ call: Call, _ writer: inout ReplyWriter) -> LogPosition {
         switch failure {
         case .notInteger: self.answerNotInteger(&writer)
         case .invalid:
@@ -44,7 +45,6 @@ extension Replica {
         }
         let deadline: Int64?
         do throws(DeadlineForm.Failure) { deadline = try options.deadline(at: call.moment.wall) } catch { return self.answer(error, call, &writer) }
-        if deadline != nil, try self.refusesDeadline(of: call.arguments[1], at: call.moment, &writer) { return 0 }
         // As without options, nothing needs to be read for a deadline alone.
         guard options.condition != nil || options.answersOld || options.keepsExpiry else {
             writer.ok()
@@ -83,7 +83,6 @@ extension Replica {
         do throws(DeadlineForm.Failure) {
             deadline = try form.positiveMilliseconds(call.arguments[2], at: call.moment.wall)
         } catch { return self.answer(error, call, &writer) }
-        if try self.refusesDeadline(of: call.arguments[1], at: call.moment, &writer) { return 0 }
         writer.ok()
         return try self.put(call.arguments[3], until: deadline, call)
     }
@@ -109,18 +108,31 @@ extension Replica {
         guard case .bytes(let bytes, let position, let current) = value else { return self.answer(value, &writer) }
         let deadline: Int64?
         do throws(DeadlineForm.Failure) { deadline = try options.deadline(at: call.moment.wall) } catch { return self.answer(error, call, &writer) }
-        if deadline != nil, try self.refusesDeadline(of: call.arguments[1], at: call.moment, &writer) { return 0 }
         writer.bulk(bytes)
         if let deadline { return try self.put(bytes, changedTo: deadline, call) }
-        guard case .persist = options.expiry, current != 0 else { return position }
-        return try self.put(Bytes(bytes), for: call.arguments[1], at: call.moment)
+        guard case .persist = options.expiry else { return position }
+        return try self.keep(bytes, current, call)?.position ?? position
     }
 
-    /// Writes a key's value again with another deadline; a delete where that has come.
+    /// Writes a key's value again without its deadline, of siblings each that has one.
+    ///
+    /// - Returns: what an answer depends on, and whether there was one.
+    private func keep(_ bytes: UnsafeRawBufferPointer, _ current: UInt64, _ call: Call) throws(StoreError) -> (
+        hasChanged: Bool, position: LogPosition
+    )? {
+        if let siblings = try self.changeDeadline(of: call.arguments[1].buffer, to: 0, at: call.moment) {
+            return (siblings.count > 0, siblings.position)
+        }
+        guard current != 0 else { return nil }
+        return (true, try self.put(Bytes(bytes), for: call.arguments[1], at: call.moment))
+    }
+
+    /// Writes a key's value again with another deadline, of siblings each; a delete where that has come.
     private func put(_ bytes: UnsafeRawBufferPointer, changedTo deadline: Int64, _ call: Call) throws(StoreError) -> LogPosition {
         guard deadline > Int64(clamping: call.moment.wall.milliseconds), deadline > 0 else {
             return try self.putTombstone(for: call.arguments[1], at: call.moment)
         }
+        if let siblings = try self.changeDeadline(of: call.arguments[1].buffer, to: UInt64(deadline), at: call.moment) { return siblings.position }
         return try self.put(Bytes(bytes), for: call.arguments[1], expiryMilliseconds: UInt64(deadline), at: call.moment)
     }
 
@@ -141,7 +153,6 @@ extension Replica {
             if case .damaged = value { self.answerDamaged(&writer) } else { writer.integer(0) }
             return value.position
         }
-        if try self.refusesDeadline(of: call.arguments[1], at: call.moment, &writer) { return 0 }
         guard condition.isMet(by: deadline, current: current) else {
             writer.integer(0)
             return position
@@ -185,12 +196,12 @@ extension Replica {
             self.answerDamaged(&writer)
             return 0
         }
-        guard case .bytes(let bytes, _, let current) = value, current != 0 else {
+        guard case .bytes(let bytes, _, let current) = value, let kept = try self.keep(bytes, current, call) else {
             writer.integer(0)
             return value.position
         }
-        writer.integer(1)
-        return try self.put(Bytes(bytes), for: call.arguments[1], at: call.moment)
+        writer.integer(kept.hasChanged ? 1 : 0)
+        return kept.position
     }
 
     // MARK: TTL

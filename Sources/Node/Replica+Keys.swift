@@ -43,14 +43,9 @@ extension Replica {
 
     private func answerType(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         let value = try self.value(of: call.arguments[1], at: call.moment)
-        let hasSiblings = try self.hasSiblings(call.arguments[1])
+        let hasSiblings = try self.hasSiblings(call.arguments[1].buffer, at: call.moment)
         writer.simple(hasSiblings ? "siblings" : value.isPresent ? "string" : "none")
         return value.position
-    }
-
-    private func hasSiblings(_ key: Bytes) throws(StoreError) -> Bool {
-        guard self.store.hasSiblings else { return false }
-        return try self.liveSiblings(of: key.buffer, self.store.token(of: key.buffer)) != nil
     }
 
     private func rename(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
@@ -74,7 +69,6 @@ extension Replica {
                 return max(position, present.position)
             }
         }
-        if expiryMilliseconds != 0, source != target, try self.refusesDeadline(of: target, at: call.moment, &writer) { return 0 }
         if isConditional { writer.integer(1) } else { writer.ok() }
         if source == target { return position }
         try self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
@@ -124,7 +118,6 @@ extension Replica {
                 return max(position, present.position)
             }
         }
-        if expiryMilliseconds != 0, try self.refusesDeadline(of: target, at: call.moment, &writer) { return 0 }
         writer.integer(1)
         return try self.put(Bytes(bytes), for: target, expiryMilliseconds: expiryMilliseconds, at: call.moment)
     }
@@ -226,7 +219,7 @@ extension Replica {
                 entry.record?.isReadable(at: moment.wall) ?? true, pattern?.matches(entry.key) ?? true
             else { return true }
             if let search {
-                guard let siblings = search.count(entry.record, entry.key) else { return true }
+                guard let siblings = search.count(entry.record, entry.key, at: moment.wall) else { return true }
                 keys.bulk(entry.key)
                 keys.integer(siblings)
                 count += 1

@@ -94,7 +94,7 @@ extension Replica {
     private func decide(_ siblings: Siblings, _ record: RecordView, _ token: Token, at moment: Moment) throws(StoreError) -> Fate {
         var (fate, again) = (Fate.known, [Sibling]())
         for version in siblings.versions {
-            switch try self.fate(of: version, beneath: siblings.beneath, record, token) {
+            switch try self.fate(of: version, beneath: siblings.beneath, record, token, at: moment) {
             case .waits: return .waits
             case .reenters:
                 again.append(version)
@@ -140,8 +140,10 @@ extension Replica {
     }
 
     /// One that is newer than all that was ever forgotten is written again: whoever has replaced it names it still. Of an older one nobody can tell, but a
-    /// delete takes with it what it had seen and is there.
-    private func fate(of version: Sibling, beneath: Siblings.Register?, _ record: RecordView, _ token: Token) throws(StoreError) -> Fate {
+    /// delete takes with it what it had seen and is there, as what has expired does.
+    private func fate(
+        of version: Sibling, beneath: Siblings.Register?, _ record: RecordView, _ token: Token, at moment: Moment
+    ) throws(StoreError) -> Fate {
         guard self.store.settled.contains(version.dot.replica) else {
             let counts = self.roster?.isActive(version.dot.replica) ?? false
             return counts && self.store.seen.covers(version.dot) ? .known : .waits
@@ -165,21 +167,21 @@ extension Replica {
         if let register = stored?.beneath, register.stamp >= version.stamp { return .dominated }
         if versions.contains(where: { $0.context.covers(version.dot) || $0.stamp == version.stamp }) { return .dominated }
         if version.stamp.time > self.store.clearance.floors.stampTime { return .reenters }
-        guard version.isDelete else { return .salvaged }
+        if version.isReadable(at: moment.wall) { return .salvaged }
         return versions.contains { !$0.isDelete && (version.context.covers($0.dot) || $0.stamp < beneath?.stamp ?? $0.stamp) } ? .reenters : .moot
     }
 
     /// What of a record is kept aside: of siblings those that nobody else has, and that were not written again.
-    private func salvagedValues(
-        of record: RecordView, _ token: Token
-    ) throws(StoreError) -> [(value: UnsafeRawBufferPointer, stamp: Stamp, dot: Dot)] {
-        guard record.kind == .siblings else { return [(record.payload, record.stamp, record.dot)] }
+    private func salvagedValues(of record: RecordView, _ token: Token, at moment: Moment) throws(StoreError) -> [SalvagedValue] {
+        guard record.kind == .siblings else {
+            return [SalvagedValue(bytes: record.payload, expiryMilliseconds: record.expiryMilliseconds, stamp: record.stamp, dot: record.dot)]
+        }
         var stored: [Sibling] = []
         if case .record(let current, _, _) = try self.store.find(token, key: record.key) { stored = current.siblings?.versions ?? [] }
-        let kept = (record.siblings?.live ?? []).filter { version in
+        let kept = (record.siblings?.readable(at: moment.wall) ?? []).filter { version in
             !self.store.settled.writes.covers(version.dot) && !stored.contains { $0.stamp == version.stamp }
         }
-        return kept.map { ($0.value!, $0.stamp, $0.dot) }
+        return kept.map { SalvagedValue(bytes: $0.value!, expiryMilliseconds: $0.expiryMilliseconds, stamp: $0.stamp, dot: $0.dot) }
     }
 
     private func fate(of record: RecordView, _ token: Token, at moment: Moment) throws(StoreError) -> Fate {
@@ -247,7 +249,7 @@ extension Replica {
     /// Lists what is kept aside, writes it again, or gives it up.
     func salvage(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         let arguments = call.arguments
-        guard arguments.count > 2 else { return try self.listSalvage(limit: Self.salvageLimit, &writer) }
+        guard arguments.count > 2 else { return try self.listSalvage(limit: Self.salvageLimit, at: call.moment, &writer) }
         guard arguments.count == 4 else {
             self.answerSyntaxError(&writer)
             return 0
@@ -258,7 +260,7 @@ extension Replica {
                 writer.error("ERR", "LIMIT takes a number from 1 to \(Int32.max)")
                 return 0
             }
-            return try self.listSalvage(limit: Int(limit), &writer)
+            return try self.listSalvage(limit: Int(limit), at: call.moment, &writer)
         }
         if arguments[2].equalsIgnoringCase("REPLAY") { return try self.endSalvage(of: arguments[3], replays: true, call, &writer) }
         if arguments[2].equalsIgnoringCase("DISCARD") { return try self.endSalvage(of: arguments[3], replays: false, call, &writer) }
@@ -266,21 +268,21 @@ extension Replica {
         return 0
     }
 
-    private func listSalvage(limit: Int, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
+    private func listSalvage(limit: Int, at moment: Moment, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
         var rows = ReplyWriter(version: writer.version)
         var count = 0
         for export in try self.salvagedExports(limit: limit) {
             let shown: Void? = try export.withRecord(under: self.store.identity.digestKey) { record, token throws(StoreError) in
-                for (value, stamp, dot) in try self.salvagedValues(of: record, token) {
+                for value in try self.salvagedValues(of: record, token, at: moment) {
                     rows.map(count: 5)
                     rows.bulk("key")
                     rows.bulk(record.key)
                     rows.bulk("value")
-                    rows.bulk(value)
+                    rows.bulk(value.bytes)
                     rows.bulk("written_milliseconds")
-                    rows.integer(Int(clamping: stamp.milliseconds))
+                    rows.integer(Int(clamping: value.stamp.milliseconds))
                     rows.bulk("written_by")
-                    rows.bulk("\(dot.replica)")
+                    rows.bulk("\(value.dot.replica)")
                     rows.bulk("expires_milliseconds")
                     rows.integer(Int(clamping: record.expiryMilliseconds))
                     count += 1
@@ -328,7 +330,7 @@ extension Replica {
             for export in exports {
                 _ = try export.withRecord(under: self.store.identity.digestKey) { record, token throws(StoreError) in
                     if record.kind == .siblings {
-                        return try self.replay(try self.salvagedValues(of: record, token).map(\.value), for: key, at: call.moment)
+                        return try self.replay(try self.salvagedValues(of: record, token, at: call.moment), for: key, at: call.moment)
                     }
                     if let stamp = greatest, record.stamp < stamp { return }
                     greatest = record.stamp
@@ -342,4 +344,13 @@ extension Replica {
         writer.ok()
         return self.store.appliedPosition
     }
+}
+
+/// A value that is kept aside, as it was written. Its bytes lie in those of its export.
+struct SalvagedValue {
+    let bytes: UnsafeRawBufferPointer
+    /// 0 for none.
+    let expiryMilliseconds: UInt64
+    let stamp: Stamp
+    let dot: Dot
 }

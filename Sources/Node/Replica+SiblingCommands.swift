@@ -48,7 +48,7 @@ extension Replica {
     func beginSiblings(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> Outcome {
         let arguments = call.arguments
         if arguments.count == 4, arguments[2].equalsIgnoringCase("KEY") {
-            return .answered(dependsOn: try self.describeSiblings(of: arguments[3].buffer, &writer))
+            return .answered(dependsOn: try self.describeSiblings(of: arguments[3].buffer, at: call.moment, &writer))
         }
         var (prefix, limit, index): ([UInt8], Int64, Int) = ([], Self.standardLimit, 2)
         while index < arguments.count {
@@ -87,21 +87,25 @@ extension Replica {
         return .finished(dependsOn: job.page.position)
     }
 
-    /// Who wrote each sibling, when by its clock, and what.
-    private func describeSiblings(of key: UnsafeRawBufferPointer, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
+    /// Who wrote each sibling, when by its clock, what, and until when.
+    private func describeSiblings(
+        of key: UnsafeRawBufferPointer, at moment: Moment, _ writer: inout ReplyWriter
+    ) throws(StoreError) -> LogPosition {
         guard case .record(let record, let position, _) = try self.store.find(self.store.token(of: key), key: key), let siblings = record.siblings
         else {
             writer.array(count: 0)
             return 0
         }
-        let live = siblings.live
-        writer.array(count: live.count)
-        for sibling in live.reversed() {
-            writer.map(count: 4)
+        let readable = siblings.readable(at: moment.wall)
+        writer.array(count: readable.count)
+        for sibling in readable.reversed() {
+            writer.map(count: 5)
             writer.bulk("written_by")
             writer.bulk(self.name(of: sibling.stamp.replica))
             writer.bulk("written_milliseconds")
             writer.integer(Int(clamping: sibling.stamp.milliseconds))
+            writer.bulk("expires_milliseconds")
+            writer.integer(sibling.expiryMilliseconds == 0 ? -1 : Int(clamping: sibling.expiryMilliseconds))
             writer.bulk("bytes")
             writer.integer(sibling.value!.count)
             writer.bulk("value")
@@ -123,8 +127,10 @@ struct SiblingSearch {
     let limit: Int
 
     /// How many siblings a key has that is to be listed; nil for others.
-    func count(_ record: RecordView?, _ key: UnsafeRawBufferPointer) -> Int? {
-        guard key.starts(with: self.prefix), let count = record?.siblings?.versions.count(where: { !$0.isDelete }), count > 1 else { return nil }
+    func count(_ record: RecordView?, _ key: UnsafeRawBufferPointer, at wall: WallTime) -> Int? {
+        guard key.starts(with: self.prefix), let count = record?.siblings?.versions.count(where: { $0.isReadable(at: wall) }), count > 1 else {
+            return nil
+        }
         return count
     }
 }

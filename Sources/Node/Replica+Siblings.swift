@@ -7,7 +7,7 @@ import Versioning
 /// Keys whose concurrent writes stand beside each other: VGET, VMGET, VSET and VDEL, and what the commands for one value do to them.
 ///
 /// A read answers a context with the values. A write that hands it back takes the place of exactly what was read, wherever it is made; one without stands
-/// beside whatever there is. A key has siblings from its first VSET until it is deleted.
+/// beside whatever there is. A key has siblings from its first VSET until it is deleted, or the last of them has expired.
 extension Replica {
     /// A write that takes no other's place is refused where its key has so many siblings, or they are so long together (I15).
     static let maximumSiblings = 100
@@ -28,7 +28,7 @@ extension Replica {
     private enum Stored {
         case nothing
         /// With what tells this version of the key from others; deletes alone are siblings too.
-        case siblings(Siblings, position: LogPosition)
+        case siblings(Siblings, position: LogPosition, layer: Store.Layer)
         /// One that nobody reads any more: its stamp counts still.
         case gone(Siblings.Register, position: LogPosition)
         case register
@@ -39,18 +39,18 @@ extension Replica {
         switch try self.store.find(token, key: key) {
         case .nothing: return .nothing
         case .damaged: return .damaged
-        case .record(let record, let position, _):
+        case .record(let record, let position, let layer):
             guard record.kind == .siblings else {
                 return record.isReadable(at: moment.wall) ? .register : .gone(record.asRegister, position: position)
             }
-            return record.siblings.map { .siblings($0, position: position) } ?? .damaged
+            return record.siblings.map { .siblings($0, position: position, layer: layer) } ?? .damaged
         }
     }
 
-    /// What a key has that is no register, and is there.
-    func liveSiblings(of key: UnsafeRawBufferPointer, _ token: Token) throws(StoreError) -> Siblings? {
-        guard case .record(let record, _, _) = try self.store.find(token, key: key), !record.isTombstone else { return nil }
-        return record.siblings
+    /// Whether a key has siblings that somebody can read.
+    func hasSiblings(_ key: UnsafeRawBufferPointer, at moment: Moment) throws(StoreError) -> Bool {
+        guard self.store.hasSiblings, case .record(let record, _, _) = try self.store.find(self.store.token(of: key), key: key) else { return false }
+        return record.kind == .siblings && record.isReadable(at: moment.wall)
     }
 
     // MARK: Writing
@@ -75,62 +75,105 @@ extension Replica {
         case .register, .damaged: nil
         case .nothing: isNewToo ? SiblingPlace() : nil
         case .gone(let register, _): isNewToo ? SiblingPlace(beneath: register) : nil
-        case .siblings(let siblings, _): isNewToo || !siblings.isDeleted ? SiblingPlace(siblings: siblings) : nil
+        case .siblings(let siblings, _, _):
+            isNewToo || siblings.newestReadable(at: moment.wall) != nil ? SiblingPlace(siblings: siblings) : nil
         }
     }
 
     /// Takes the place of all that this node has of a key.
+    ///
+    /// - Parameter expiryMilliseconds: the deadline of the value; 0 for none.
     func replace(
-        _ place: SiblingPlace, with value: UnsafeRawBufferPointer?, _ key: UnsafeRawBufferPointer, _ token: Token, at moment: Moment
+        _ place: SiblingPlace, with value: UnsafeRawBufferPointer?, expiryMilliseconds: UInt64 = 0, _ key: UnsafeRawBufferPointer, _ token: Token,
+        at moment: Moment
     ) -> LogPosition {
-        let context = place.siblings.map(self.context) ?? CausalContext()
-        return self.write(value, key, token, context: context, over: place.siblings, beneath: place.beneath, at: moment)
+        let write = SiblingWrite(value: value, expiryMilliseconds: expiryMilliseconds, context: place.siblings.map(self.context) ?? CausalContext())
+        return self.perform(write, key, token, over: place.siblings, beneath: place.beneath, at: moment).position
+    }
+
+    /// Writes each of a key's siblings again, in its own place, with another deadline. What is written at the same time elsewhere stands beside them.
+    ///
+    /// - Returns: how many had another one, and what an answer depends on; nil where the key has no siblings.
+    func changeDeadline(of key: UnsafeRawBufferPointer, to expiryMilliseconds: UInt64, at moment: Moment) throws(StoreError) -> (
+        count: Int, position: LogPosition
+    )? {
+        let token = self.store.token(of: key)
+        guard self.store.hasSiblings, case .siblings(var siblings, var position, _) = try self.stored(key, token, at: moment) else { return nil }
+        let changed = siblings.readable(at: moment.wall).filter { $0.expiryMilliseconds != expiryMilliseconds }
+        for version in changed {
+            var context = CausalContext()
+            context.insert(version.dot)
+            let write = SiblingWrite(value: version.value, expiryMilliseconds: expiryMilliseconds, context: context)
+            (siblings, position) = self.perform(write, key, token, over: siblings, beneath: nil, at: moment)
+        }
+        return (changed.count, position)
+    }
+
+    /// One write of a key with siblings: a value, or a delete, in the place of what its context names.
+    private struct SiblingWrite {
+        var value: UnsafeRawBufferPointer?
+        /// 0 for none.
+        var expiryMilliseconds: UInt64 = 0
+        var context: CausalContext
     }
 
     /// What somebody has seen who has read a key here. After damage this node may have seen more than it shows.
     private func context(of siblings: Siblings) -> CausalContext { siblings.context(seen: self.store.hasDamage ? Seen() : self.store.seen) }
 
-    private func write(
-        _ value: UnsafeRawBufferPointer?, _ key: UnsafeRawBufferPointer, _ token: Token, context: CausalContext, over siblings: Siblings?,
-        beneath: Siblings.Register?, at moment: Moment
-    ) -> LogPosition {
-        let next = self.nextVersion(isTombstone: value == nil, at: moment)
+    private func perform(
+        _ write: SiblingWrite, _ key: UnsafeRawBufferPointer, _ token: Token, over siblings: Siblings?, beneath: Siblings.Register?,
+        at moment: Moment
+    ) -> (siblings: Siblings, position: LogPosition) {
+        let next = self.nextVersion(isTombstone: write.value == nil, at: moment)
         // What floors have passed is known to have been there, on all nodes.
         let beneath = beneath.flatMap { self.store.floors.covers($0.dot) ? nil : $0 }
         let written = Siblings.writing(
-            value, dot: next.dot, stamp: next.stamp, context: context, over: siblings, beneath: beneath,
-            isOver: self.store.settled.contains, isEverywhere: self.store.floors.covers)
+            write.value, expiryMilliseconds: write.expiryMilliseconds, dot: next.dot, stamp: next.stamp, context: write.context, over: siblings,
+            beneath: beneath, hasPassed: { self.hasPassed($0, at: moment) }, isOver: self.store.settled.contains,
+            isEverywhere: self.store.floors.covers)
         let payload = written.encoded
-        self.statistics.mostSiblings = max(self.statistics.mostSiblings, written.live.count)
-        return self.store.put(VersionHeader(written), key: key, token: token, payloadByteCount: payload.count, at: moment.now) {
+        self.statistics.mostSiblings = max(self.statistics.mostSiblings, written.readable(at: moment.wall).count)
+        let position = self.store.put(VersionHeader(written), key: key, token: token, payloadByteCount: payload.count, at: moment.now) {
             $0.copyBytes(from: payload)
         }
+        return (written, position)
+    }
+
+    /// Whether a deadline has passed by every clock that is within the drift bound of this one.
+    private func hasPassed(_ version: Sibling, at moment: Moment) -> Bool {
+        version.expiryMilliseconds > 0 && moment.wall.milliseconds > self.driftMilliseconds
+            && version.expiryMilliseconds < moment.wall.milliseconds - self.driftMilliseconds
     }
 
     /// Writes values that were kept aside beside whatever a key has.
-    func replay(_ values: [UnsafeRawBufferPointer], for key: Bytes, at moment: Moment) throws(StoreError) {
+    func replay(_ values: [SalvagedValue], for key: Bytes, at moment: Moment) throws(StoreError) {
         let token = self.store.token(of: key.buffer)
         for value in values {
+            let write = SiblingWrite(value: value.bytes, expiryMilliseconds: value.expiryMilliseconds, context: CausalContext())
             switch try self.stored(key.buffer, token, at: moment) {
-            case .register, .damaged: try self.put(Bytes(value), for: key, at: moment)
-            case .nothing: _ = self.write(value, key.buffer, token, context: CausalContext(), over: nil, beneath: nil, at: moment)
-            case .gone(let register, _):
-                _ = self.write(value, key.buffer, token, context: CausalContext(), over: nil, beneath: register, at: moment)
-            case .siblings(let siblings, _):
-                _ = self.write(value, key.buffer, token, context: CausalContext(), over: siblings, beneath: nil, at: moment)
+            case .register, .damaged: try self.put(Bytes(value.bytes), for: key, expiryMilliseconds: value.expiryMilliseconds, at: moment)
+            case .nothing: _ = self.perform(write, key.buffer, token, over: nil, beneath: nil, at: moment)
+            case .gone(let register, _): _ = self.perform(write, key.buffer, token, over: nil, beneath: register, at: moment)
+            case .siblings(let siblings, _, _): _ = self.perform(write, key.buffer, token, over: siblings, beneath: nil, at: moment)
             }
         }
     }
 
     private func setSibling(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
-        let arguments = call.arguments
-        let (key, value) = (arguments[1].buffer, arguments[2].buffer)
-        guard arguments.count == 3 || (arguments.count == 5 && arguments[3].equalsIgnoringCase("CONTEXT")) else {
+        let (key, value, token) = (call.arguments[1].buffer, call.arguments[2].buffer, self.store.token(of: call.arguments[1].buffer))
+        guard let options = SiblingOptions(call.arguments) else {
             self.answerSyntaxError(&writer)
             return 0
         }
-        guard let read = self.read(arguments.count == 5 ? arguments[4] : nil, of: key, &writer) else { return 0 }
-        let (context, token) = (read.context, self.store.token(of: key))
+        let deadline: Int64?
+        do throws(DeadlineForm.Failure) { deadline = try options.deadline(at: call.moment.wall) } catch { return self.answer(error, call, &writer) }
+        guard let read = self.read(options.context, of: key, &writer) else { return 0 }
+        var write = SiblingWrite(value: value, context: read.context)
+        if let deadline {
+            // Of what is in the past nothing could ever be read: it is as a delete of what it replaces.
+            if deadline < Int64(clamping: call.moment.wall.milliseconds) { write.value = nil }
+            write.expiryMilliseconds = UInt64(clamping: deadline)
+        }
         switch try self.stored(key, token, at: call.moment) {
         case .register: return self.answerWrongType(&writer)
         case .damaged:
@@ -138,27 +181,28 @@ extension Replica {
             return 0
         case .nothing:
             writer.ok()
-            return self.write(value, key, token, context: context, over: nil, beneath: read.beneath, at: call.moment)
+            return self.perform(write, key, token, over: nil, beneath: read.beneath, at: call.moment).position
         case .gone(let register, _):
             writer.ok()
-            return self.write(value, key, token, context: context, over: nil, beneath: register.joined(read.beneath), at: call.moment)
-        case .siblings(let siblings, _):
-            guard self.hasRoom(for: value, beside: siblings, context) else {
+            return self.perform(write, key, token, over: nil, beneath: register.joined(read.beneath), at: call.moment).position
+        case .siblings(let siblings, _, _):
+            guard self.hasRoom(for: write, beside: siblings, at: call.moment) else {
                 (self.statistics.errors, self.statistics.refusedSiblings) = (self.statistics.errors + 1, self.statistics.refusedSiblings + 1)
                 writer.error("ERR the key has as many siblings as it may: read it with VGET, and write with the context that this answers")
                 return 0
             }
             writer.ok()
-            return self.write(value, key, token, context: context, over: siblings, beneath: read.beneath, at: call.moment)
+            return self.perform(write, key, token, over: siblings, beneath: read.beneath, at: call.moment).position
         }
     }
 
-    /// Whether a key may have one more sibling. A write that takes another's place is always taken, for there is no other way back.
-    private func hasRoom(for value: UnsafeRawBufferPointer, beside siblings: Siblings, _ context: CausalContext) -> Bool {
-        let live = siblings.versions.filter { !$0.isDelete }
-        guard !live.isEmpty, !live.contains(where: { context.covers($0.dot) }) else { return true }
-        let byteCount = live.reduce(value.count) { $0 + ($1.value?.count ?? 0) }
-        return live.count < Self.maximumSiblings && byteCount <= Self.maximumSiblingBytes
+    /// Whether a key may have one more sibling. A write that takes another's place is always taken, for there is no other way back. What has expired only
+    /// just counts still: a node whose clock is behind shows it.
+    private func hasRoom(for write: SiblingWrite, beside siblings: Siblings, at moment: Moment) -> Bool {
+        let others = siblings.versions.filter { !$0.isDelete && !self.hasPassed($0, at: moment) }
+        guard let value = write.value, !others.isEmpty, !others.contains(where: { write.context.covers($0.dot) }) else { return true }
+        let byteCount = others.reduce(value.count) { $0 + ($1.value?.count ?? 0) }
+        return others.count < Self.maximumSiblings && byteCount <= Self.maximumSiblingBytes
     }
 
     private func deleteSiblings(_ call: Call, _ writer: inout ReplyWriter) throws(StoreError) -> LogPosition {
@@ -177,13 +221,14 @@ extension Replica {
             return 0
         case .nothing: break
         case .gone(let register, let at): (beneath, position) = (register.joined(read.beneath), at)
-        case .siblings(let stored, let at): (siblings, position) = (stored, at)
+        case .siblings(let stored, let at, _): (siblings, position) = (stored, at)
         }
-        let count = siblings?.versions.count { !$0.isDelete && context.covers($0.dot) } ?? 0
-        writer.integer(count)
-        // What the context names and has not come yet must be gone when it does.
-        guard count > 0 || !self.hasSeen(context) else { return position }
-        return self.write(nil, key, token, context: context, over: siblings, beneath: beneath, at: call.moment)
+        writer.integer(siblings?.versions.count { $0.isReadable(at: call.moment.wall) && context.covers($0.dot) } ?? 0)
+        // What the context names and has not come yet must be gone when it does; and what has expired here only, by a clock that is ahead.
+        let replaces = siblings?.versions.contains { !$0.isDelete && context.covers($0.dot) } ?? false
+        guard replaces || !self.hasSeen(context) else { return position }
+        let write = SiblingWrite(value: nil, context: context)
+        return self.perform(write, key, token, over: siblings, beneath: beneath, at: call.moment).position
     }
 
     private func hasSeen(_ context: CausalContext) -> Bool {
@@ -229,16 +274,6 @@ extension Replica {
         self.statistics.errors += 1
         writer.error("WRONGTYPE the key holds a string, whose last write wins: read and write it with GET and SET, or delete it first")
         return 0
-    }
-
-    /// Answers that siblings have no deadlines, where a command would give one to a key that has siblings, or is to have some.
-    func refusesDeadline(of key: Bytes, at moment: Moment, _ writer: inout ReplyWriter) throws(StoreError) -> Bool {
-        guard self.store.hasSiblings || self.peers?.hasPolicies ?? false,
-            try self.placeOfSibling(of: key.buffer, self.store.token(of: key.buffer), at: moment) != nil
-        else { return false }
-        self.statistics.errors += 1
-        writer.error("ERR the key has siblings, which cannot expire")
-        return true
     }
 
     // MARK: Reading
@@ -304,12 +339,12 @@ extension Replica {
             let token = CausalToken(CausalContext(), stampTime: register.stamp.time, beneath: register)
             self.answer([], context: token.text(for: self.scope(of: key)), &writer)
             return position
-        case .siblings(let siblings, let position):
+        case .siblings(let siblings, let position, let layer):
             let token = CausalToken(self.context(of: siblings), stampTime: siblings.newest.stamp.time, beneath: siblings.beneath)
-            let live = Array(siblings.live.reversed())
-            self.statistics.mostSiblings = max(self.statistics.mostSiblings, live.count)
-            if live.isEmpty { self.statistics.misses += 1 } else { self.statistics.hitsInTable += 1 }
-            self.answer(live, context: token.text(for: self.scope(of: key)), &writer)
+            let readable = Array(siblings.readable(at: moment.wall).reversed())
+            self.statistics.mostSiblings = max(self.statistics.mostSiblings, readable.count)
+            if readable.isEmpty { self.statistics.misses += 1 } else { self.countHit(in: layer) }
+            self.answer(readable, context: token.text(for: self.scope(of: key)), &writer)
             return max(position, self.store.appliedPosition)
         }
     }

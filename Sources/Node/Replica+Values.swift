@@ -32,7 +32,7 @@ extension Replica {
         switch try self.store.find(self.store.token(of: key.buffer), key: key.buffer) {
         case .nothing: .absent(0)
         case .damaged: .damaged
-        case .record(let record, let position, _): record.isReadable(at: moment.wall) ? self.shown(record, position) : .absent(position)
+        case .record(let record, let position, _): record.isReadable(at: moment.wall) ? self.shown(record, position, at: moment) : .absent(position)
         }
     }
 
@@ -49,26 +49,31 @@ extension Replica {
                 self.statistics.misses += 1
                 return .absent(position)
             }
-            switch layer {
-            case .live: self.statistics.hitsInTable += 1
-            case .frozen: self.statistics.hitsInFrozenTable += 1
-            case .base: self.statistics.hitsInBase += 1
-            }
+            self.countHit(in: layer)
             if record.kind == .siblings { self.statistics.siblingReads += 1 }
-            return self.shown(record, position)
+            return self.shown(record, position, at: moment)
         }
     }
 
-    /// What a command for one value sees of a record that is readable: of siblings the newest.
-    private func shown(_ record: RecordView, _ position: LogPosition) -> Value {
+    /// Counts where a read has found what it asked for.
+    func countHit(in layer: Store.Layer) {
+        switch layer {
+        case .live: self.statistics.hitsInTable += 1
+        case .frozen: self.statistics.hitsInFrozenTable += 1
+        case .base: self.statistics.hitsInBase += 1
+        }
+    }
+
+    /// What a command for one value sees of a record that is readable: of siblings the newest. The key's deadline is that of the last of them.
+    private func shown(_ record: RecordView, _ position: LogPosition, at moment: Moment) -> Value {
         guard record.kind == .siblings else { return .bytes(record.payload, position, expiryMilliseconds: record.expiryMilliseconds) }
-        guard let value = record.siblings?.newestLive?.value else { return .damaged }
+        guard let value = record.siblings?.newestReadable(at: moment.wall)?.value else { return .damaged }
         return .bytes(value, position, expiryMilliseconds: record.expiryMilliseconds)
     }
 
     /// Writes a value over whatever the key has: of siblings over those that this node has.
     ///
-    /// - Parameter expiryMilliseconds: its deadline; 0 for none. Siblings have none: `refusesDeadline` has been asked.
+    /// - Parameter expiryMilliseconds: its deadline; 0 for none.
     @discardableResult
     func put(_ value: Bytes, for key: Bytes, expiryMilliseconds: UInt64 = 0, at moment: Moment) throws(StoreError) -> LogPosition {
         try self.put(for: key, byteCount: value.count, expiryMilliseconds: expiryMilliseconds, at: moment) {
@@ -87,7 +92,7 @@ extension Replica {
                 fill(UnsafeMutableRawBufferPointer(bytes))
                 count = byteCount
             }
-            return value.withUnsafeBytes { self.replace(place, with: $0, key.buffer, token, at: moment) }
+            return value.withUnsafeBytes { self.replace(place, with: $0, expiryMilliseconds: expiryMilliseconds, key.buffer, token, at: moment) }
         }
         var header = self.nextVersion(isTombstone: false, at: moment)
         header.expiryMilliseconds = expiryMilliseconds

@@ -19,7 +19,7 @@ extension CommandTable {
             "vset", arity: -3, flags: [.write, .denyOutOfMemory], categories: [.siblings],
             keys: [KeySpecification(1, [.readWrite, .update])],
             group: .siblings, since: "0.5.0",
-            syntax: "key value [CONTEXT context]",
+            syntax: "key value [CONTEXT context] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds]",
             summary: "Writes a value in the place of the siblings that a context names, and beside all others",
             complexity: "O(n), n = bytes of all siblings"),
         .vdel: CommandSpecification(

@@ -39,6 +39,7 @@ struct SiblingsAreConcurrent: Check {
             if let register = entry.flatMap({ $0.header.kind == .register ? $0.header.stamp : $0.beneath }), version.stamp <= register { continue }
             if let lost = world.rotted[key], version.stamp <= lost { continue }
             if entry == nil, world.wasDropped(key: key, atLeast: version.stamp) { continue }
+            if version.mayBeDropped(expired: world.collectedThrough), world.floors.covers(dot) { continue }
             throw Violation(self.name, "node \(node.index) has seen \(version), which nobody has replaced, and does not show it")
         }
         world.counts[.concurrent] += stored.count { !$0.version.isTombstone } > 1 ? 1 : 0
@@ -79,6 +80,7 @@ struct SiblingsKept: Check {
         let dots = all.filter { $0.version.stamp == version.stamp }.map(\.dot)
         if all.contains(where: { other in dots.contains { other.version.context?.covers($0) ?? false } }) { return }
         if all.contains(where: { $0.version.context == nil && $0.version.stamp >= version.stamp }) { return }
+        if version.mayBeDropped(expired: world.collectedThrough), dots.contains(where: world.floors.covers) { return }
         throw Violation(self.name, "\(version), acknowledged by node \(origin.index), is gone, and nobody had replaced it")
     }
 }

@@ -83,8 +83,8 @@ struct SeenWithData: Check {
             if stored == nil, version.mayBeDropped(expired: world.collectedThrough), world.floors.covers(dot) { continue }
             // A delete may have come in a session that broke, so that its writer's id was settled without it.
             if stored == nil, world.wasDropped(key: key, atLeast: version.stamp) { continue }
-            // A delete goes from beside siblings that are older.
-            if version.context != nil, version.isTombstone, world.floors.covers(dot) { continue }
+            // A delete goes from beside siblings that are older, and so does what has expired.
+            if version.context != nil, version.mayBeDropped(expired: world.collectedThrough), world.floors.covers(dot) { continue }
             guard let stored, stored.stamp >= version.stamp else {
                 throw Violation(self.name, "node \(node.index) has seen \(version), and has \(stored.map { "\($0.stamp)" } ?? "nothing")")
             }

@@ -22,6 +22,8 @@ package enum Fault: String, CaseIterable, Sendable {
     case fence
     /// No fault: some keys keep concurrent writes beside each other, so many in a hundred of what clients do with them is about that.
     case siblings
+    /// Nor this: so many in a hundred of the writes of siblings are about deadlines. Without it clients let no siblings expire.
+    case siblingDeadlines = "sibling-deadlines"
 }
 
 /// What else is counted, so that a suite in which it never happens does not pass.
@@ -58,7 +60,7 @@ package enum Happening: String, CaseIterable, Sendable {
     case emptied = "of these without their values"
     case siblingWrites = "writes beside or in the place of siblings"
     case concurrent = "keys with several siblings at the end"
-    case trimmed = "siblings whose deletes were dropped from beside them"
+    case trimmed = "siblings from beside which deletes, or what had expired, were dropped"
 }
 
 /// How often everything happened.

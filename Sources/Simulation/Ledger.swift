@@ -144,7 +144,9 @@ extension Ledger.Version {
 
     init(_ sibling: Sibling, key: Int) {
         let sum = sibling.value.map { Digests.checksum(of: $0, seed: 0) } ?? 0
-        self.init(key: key, stamp: sibling.stamp, isTombstone: sibling.isDelete, expiryMilliseconds: 0, checksum: sum, context: sibling.context)
+        self.init(
+            key: key, stamp: sibling.stamp, isTombstone: sibling.isDelete, expiryMilliseconds: sibling.expiryMilliseconds, checksum: sum,
+            context: sibling.context)
     }
 
     /// All that a record is made of, each with its dot.

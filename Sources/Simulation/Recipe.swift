@@ -24,7 +24,7 @@ package struct Recipe: Equatable, Sendable {
     package func draw() -> (WorldPlan, Script) {
         var plan = WorldPlan(seed: self.seed, nodes: self.nodes, operations: self.operations)
         plan.add(joiners: self.joiners, seed: self.seed)
-        if self.without.contains(.siblings) { plan.leaveOut(.siblings) }  // What clients do instead is drawn already.
+        for load in [Fault.siblings, .siblingDeadlines] where self.without.contains(load) { plan.leaveOut(load) }  // What clients do follows from it.
         var script = Script(plan, seed: self.seed)
         for fault in self.without { plan.leaveOut(fault) }
         script.steps.removeAll { step in

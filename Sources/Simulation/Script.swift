@@ -66,10 +66,10 @@ package struct Step: Equatable, Sendable {
             /// PEXPIRE.
             case expire(milliseconds: Int)
             case persist
-            /// VSET, without a context.
-            case setSibling
-            /// VGET, then VSET of another value with the context that came.
-            case modifySiblings
+            /// VSET, without a context; with a time to live where there is one.
+            case setSibling(milliseconds: Int?)
+            /// VGET, then VSET of another value with the context that came; with a time to live where there is one.
+            case modifySiblings(milliseconds: Int?)
             /// VGET, then VDEL with the context that came.
             case deleteSiblings
         }
@@ -121,7 +121,7 @@ package struct Script: Equatable, Sendable {
         var seeds = SplitMix64(seed: seed)
         var load = SplitMix64(seed: seeds.next())
         for _ in 0..<plan.operations { self.steps.append(Self.drawOperation(plan, using: &load)) }
-        for fault in Fault.allCases where fault != .siblings {
+        for fault in Fault.allCases where fault != .siblings && fault != .siblingDeadlines {
             var random = SplitMix64(seed: seeds.next())
             for _ in 0..<plan[fault] { self.draw(fault, plan, using: &random) }
         }
@@ -133,6 +133,8 @@ package struct Script: Equatable, Sendable {
         self.limitLives(using: &random)
         random = SplitMix64(seed: seeds.next())
         self.keepSiblings(percent: plan[.siblings], using: &random)
+        random = SplitMix64(seed: seeds.next())
+        self.limitSiblings(percent: plan[.siblingDeadlines], using: &random)
         // Sorted by time, and by the order of drawing where that is equal.
         let order = self.steps.indices.sorted { (self.steps[$0].at, $0) < (self.steps[$1].at, $1) }
         self.steps = order.map { self.steps[$0] }
@@ -182,12 +184,32 @@ package struct Script: Equatable, Sendable {
             if isKept { continue }
             let kind: Step.Operation.Kind =
                 switch choice {
-                case 0..<25: .setSibling
-                case 25..<75: .modifySiblings
+                case 0..<25: .setSibling(milliseconds: nil)
+                case 25..<75: .modifySiblings(milliseconds: nil)
                 default: .deleteSiblings
                 }
             let changed = Step.Operation(kind: kind, key: operation.key, padding: operation.padding)
             self.steps[index] = Step(at: self.steps[index].at, action: .operate(client: client, node: node, changed))
+        }
+    }
+
+    /// Some siblings are to live shortly, or get a deadline, or lose it.
+    private mutating func limitSiblings(percent: Int, using random: inout SplitMix64) {
+        for index in self.steps.indices {
+            guard case .operate(let client, let node, let operation) = self.steps[index].action else { continue }
+            let kind: Step.Operation.Kind
+            let (isKept, choice) = (Int(random.next() % 100) >= percent, random.next() % 100)
+            let milliseconds = Int.random(in: 1...4_000, using: &random)
+            switch (operation.kind, choice) {
+            case (.setSibling, 0..<60): kind = .setSibling(milliseconds: milliseconds)
+            case (.modifySiblings, 0..<60): kind = .modifySiblings(milliseconds: milliseconds)
+            case (.setSibling, 60..<90), (.modifySiblings, 60..<90): kind = .expire(milliseconds: milliseconds)
+            case (.setSibling, _), (.modifySiblings, _): kind = .persist
+            default: continue
+            }
+            if isKept { continue }
+            let limited = Step.Operation(kind: kind, key: operation.key, padding: operation.padding)
+            self.steps[index] = Step(at: self.steps[index].at, action: .operate(client: client, node: node, limited))
         }
     }
 
@@ -197,7 +219,8 @@ package struct Script: Equatable, Sendable {
         func other() -> Int { (node + 1 + Int(random.next() % UInt64(max(1, plan.allNodes - 1)))) % plan.allNodes }
         func add(_ action: Step.Action) { self.steps.append(Step(at: at, action: action)) }
         switch fault {
-        case .loss, .duplication, .delay, .split, .stall, .offset, .drift, .noClock, .siblings: preconditionFailure("\(fault) is a rate")
+        case .loss, .duplication, .delay, .split, .stall, .offset, .drift, .noClock, .siblings, .siblingDeadlines:
+            preconditionFailure("\(fault) is a rate")
         case .partition:
             add(.partition(Partition.Kind.allCases.randomElement(using: &random)!, order: random.next(), for: milliseconds(500...8_000)))
         case .reset: add(.reset(choice: random.next()))

@@ -170,9 +170,9 @@ extension SimulatedNode {
     func contentChecksum(besidesDeadlinesThrough deadline: UInt64 = 0) throws(StoreError) -> UInt64 {
         var sum = StreamingChecksum(seed: 0)
         try self.replica!.store.scan(Token.first...Token.last) { entry in
-            let expiry = entry.record!.expiryMilliseconds
-            if expiry > 0, expiry <= deadline { return true }
-            let bytes = expiry > 0 ? entry.record!.headerBytes : entry.record!.value
+            let deadlines = entry.record!.deadlines
+            if deadlines.contains(where: { $0 <= deadline }) { return true }
+            let bytes = !deadlines.isEmpty ? entry.record!.headerBytes : entry.record!.value
             withUnsafeBytes(of: (UInt64(entry.key.count), UInt64(bytes.count))) { sum.update($0) }
             sum.update(entry.key)
             sum.update(bytes)
@@ -196,7 +196,7 @@ extension SimulatedNode {
             guard let payload else { return [] }
             return payload.withUnsafeBytes { bytes in
                 guard self.header.kind == .siblings else { return [Attempt.number(in: bytes)] }
-                return (Siblings(decoding: bytes)?.live ?? []).map { Attempt.number(in: $0.value!) }
+                return (Siblings(decoding: bytes)?.versions.filter { !$0.isDelete } ?? []).map { Attempt.number(in: $0.value!) }
             }
         }
 

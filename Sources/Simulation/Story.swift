@@ -83,8 +83,9 @@ extension Step.Operation {
         case .setAndWait(let members): "set key\(self.key) and wait for \(members) others"
         case .setExpiring(let milliseconds): "set key\(self.key) for \(milliseconds) ms"
         case .expire(let milliseconds): "let key\(self.key) expire in \(milliseconds) ms"
-        case .setSibling: "write key\(self.key) beside whatever there is"
-        case .modifySiblings: "read key\(self.key)'s siblings, and write one in their place elsewhere"
+        case .setSibling(let milliseconds): "write key\(self.key) beside whatever there is\(milliseconds.map { ", for \($0) ms" } ?? "")"
+        case .modifySiblings(let milliseconds):
+            "read key\(self.key)'s siblings, and write one in their place elsewhere\(milliseconds.map { ", for \($0) ms" } ?? "")"
         case .deleteSiblings: "read key\(self.key)'s siblings, and delete them elsewhere"
         case .persist: "keep key\(self.key) from expiring"
         }

@@ -80,10 +80,9 @@ extension World {
         let right = NodeClock.right(at: self.now)
         let near = right - Self.unevenMilliseconds...right + Self.soonMilliseconds
         var last = self.collectedThrough
-        for store in self.members.compactMap({ $0.replica?.store }) where store.expiringKeys > 0 {
+        for store in self.members.compactMap({ $0.replica?.store }) where store.mayExpire {
             try store.scan(.first ... .last) { entry in
-                let deadline = entry.record?.expiryMilliseconds ?? 0
-                if near.contains(deadline) { last = max(last, deadline) }
+                for deadline in entry.record?.deadlines ?? [] where near.contains(deadline) { last = max(last, deadline) }
                 return true
             }
         }

@@ -26,7 +26,7 @@ extension World {
         try self.turn(node) { _ in
             let own = replica.store.identity.replica
             let before = replica.store.seen.watermark(of: own)
-            answer = try node.execute(attempt.words, client: client, at: self.now)
+            answer = try self.isLeftOut(attempt, on: node) ? .error("") : node.execute(attempt.words, client: client, at: self.now)
             if case .job(let job) = answer { replica.end(job) }
             guard case .answered(let position, _) = answer else { return }
             let newest = try node.newest(of: attempt.key)
@@ -57,6 +57,12 @@ extension World {
             node.wait(SimulatedNode.Pending(position: position, attempt: attempt, write: write))
             try self.answer(node)
         }
+    }
+
+    /// Whether clients ask for nothing of the kind: no deadlines for siblings, where the history is to have none.
+    private func isLeftOut(_ attempt: Attempt, on node: SimulatedNode) throws -> Bool {
+        guard self.plan[.siblingDeadlines] == 0, attempt.setsDeadline, let header = try node.entry(of: attempt.key)?.header else { return false }
+        return header.kind == .siblings && !header.isTombstone
     }
 
     /// What was read before a write through the same node is older than that (I10).
@@ -223,7 +229,21 @@ extension Attempt {
     /// True for a read whose answer a write will follow.
     var isFirstHalf: Bool { (self.operation.kind == .modify || self.readsSiblings) && self.shown == nil }
 
-    var readsSiblings: Bool { self.operation.kind == .modifySiblings || self.operation.kind == .deleteSiblings }
+    var readsSiblings: Bool {
+        switch self.operation.kind {
+        case .modifySiblings, .deleteSiblings: true
+        default: false
+        }
+    }
+
+    fileprivate var setsDeadline: Bool {
+        switch self.operation.kind {
+        case .setExpiring, .expire: true
+        default: false
+        }
+    }
+
+    private static func timeToLive(_ milliseconds: Int?) -> [[UInt8]] { milliseconds.map { [Array("PX".utf8), Array("\($0)".utf8)] } ?? [] }
 
     private static let (delete, get, set) = (Array("DEL".utf8), Array("GET".utf8), Array("SET".utf8))
 
@@ -232,8 +252,9 @@ extension Attempt {
         case .delete: [Self.delete, self.key]
         case .modify where self.shown == nil: [Self.get, self.key]
         case .modifySiblings where self.shown == nil, .deleteSiblings where self.shown == nil: [Array("VGET".utf8), self.key]
-        case .setSibling: [Array("VSET".utf8), self.key, self.value]
-        case .modifySiblings: [Array("VSET".utf8), self.key, self.value, Array("CONTEXT".utf8), self.context]
+        case .setSibling(let milliseconds): [Array("VSET".utf8), self.key, self.value] + Self.timeToLive(milliseconds)
+        case .modifySiblings(let milliseconds):
+            [Array("VSET".utf8), self.key, self.value, Array("CONTEXT".utf8), self.context] + Self.timeToLive(milliseconds)
         case .deleteSiblings: [Array("VDEL".utf8), self.key, Array("CONTEXT".utf8), self.context]
         case .set, .modify, .setAndWait: [Self.set, self.key, self.value]
         case .setExpiring(let milliseconds): [Self.set, self.key, self.value, Array("PX".utf8), Array("\(milliseconds)".utf8)]

@@ -92,6 +92,8 @@ package struct WorldPlan: Equatable, Sendable {
         self.clocklessNodes = some(1...1, oneIn: 5)
         self[.fence] = some(1...1, oneIn: 3)
         self[.siblings] = some(20...90, oneIn: 2)
+        self[.siblingDeadlines] = some(5...40, oneIn: 2)
+        if self[.siblings] == 0 { self[.siblingDeadlines] = 0 }
     }
 
     /// Leaves a kind of fault out. What else happens stays as it was drawn.

@@ -22,7 +22,7 @@ package struct BaseStatistics: Equatable, Sendable {
     package var entries: UInt64 = 0
     /// Tombstones among these, and deletes beside siblings.
     package var tombstones: UInt64 = 0
-    /// Of these, entries with a deadline.
+    /// Of these, entries with a deadline; of siblings each that has one.
     package var expiring: UInt64 = 0
     /// Beside the entries, what its node took along from an earlier store.
     package var exports: UInt64 = 0

@@ -4,7 +4,7 @@ import Versioning
 /// Taking dropped entries out of the base, ahead of all that a table brings, and the values of those that have expired and wait to be dropped.
 ///
 /// What is to go is looked up in the indexes, many at once, and taken in the order of tokens: what shares a page goes with one write of it. Tombstones at
-/// or below the floors are all dropped, but for deletes among siblings, which wait for the last of these. Among entries with a deadline those that are not dropped lie in
+/// or below the floors are all dropped, but for those among siblings, which wait for the last of these. Among entries with a deadline those that are not dropped lie in
 /// between: only those are looked at that were behind the one or the other bound at the last purge.
 extension Drain {
     struct Purge {
@@ -122,18 +122,18 @@ extension Drain {
         let place = found.place
         try place.key.span.bytes.withUnsafeBytes { key throws(StoreError) in
             let entry = try self.writer.seek(place.token, key: key)
-            let isThere = entry?.record.map { $0.names(place.dot) } ?? false
-            switch found.kind {
-            case .tombstone where !isThere: try self.writer.forgetTombstone(place.dot)
-            // What is left of its siblings comes with a table.
-            case .tombstone where entry?.record.map({ !self.job.drops.contain($0) }) ?? false: return
-            case .expired(let expiration) where !isThere: try self.writer.forget(expiration)
-            case .tombstone, .expired:
+            let record = entry?.record.flatMap { $0.names(place.dot) ? $0 : nil }
+            switch (found.kind, record) {
+            case (.tombstone, nil): try self.writer.forgetTombstone(place.dot)
+            case (.expired(let expiration), nil): try self.writer.forget(expiration)
+            case (.tombstone, let record?), (.expired, let record?):
+                // What is left of its siblings comes with a table.
+                guard self.job.drops.contain(record) else { return }
                 try self.writer.remove(place.token, key: key)
                 self.job.progress.tookOut()
-            case .value:
+            case (.value, let record):
                 // One that is damaged stays as it is, to be found.
-                guard isThere, let entry, entry.isIntact, let record = entry.record else { return }
+                guard let record, entry?.isIntact ?? false else { return }
                 _ = try self.storeHeader(of: record, key: key, token: place.token)
             }
         }

@@ -59,12 +59,20 @@ struct Drops: Equatable, Sendable {
     /// Whether a record was dropped.
     func contain(_ record: RecordView) -> Bool {
         guard record.mayBeDropped, self.floors.covers(record.dot) else { return false }
-        if record.kind == .siblings { return record.isTombstone && record.listed.allSatisfy(self.floors.covers) }
-        return record.isTombstone || record.expiration.map { $0 <= self.expired } ?? false
+        guard record.kind == .siblings else { return record.isTombstone || record.expiration.map { $0 <= self.expired } ?? false }
+        guard record.isTombstone || record.expiryMilliseconds <= self.expired.milliseconds, let siblings = record.siblings else { return false }
+        return siblings.versions.allSatisfy(self.contain) && siblings.beneath.map { self.floors.covers($0.dot) } ?? true
+    }
+
+    /// Whether one of several siblings was dropped.
+    func contain(_ version: Sibling) -> Bool {
+        self.floors.covers(version.dot) && (version.isDelete || version.expiration.map { $0 <= self.expired } ?? false)
     }
 }
 
 extension RecordView {
-    /// When it expires; nil for what never does, and for a delete.
-    var expiration: Expiration? { self.isExpiring ? Expiration(milliseconds: self.expiryMilliseconds, dot: self.dot) : nil }
+    /// When a value of its own expires; nil for what never does, for a delete, and for siblings, of which each has its own.
+    var expiration: Expiration? {
+        self.isExpiring && self.kind == .register ? Expiration(milliseconds: self.expiryMilliseconds, dot: self.dot) : nil
+    }
 }

@@ -21,10 +21,10 @@ package final class MemoryBase: Base {
         }
 
         /// The deletes in it.
-        var tombstones: [Dot] { self.withValue(\.listed) ?? [] }
+        var tombstones: [Dot] { self.withValue(\.listed)?.tombstones ?? [] }
 
-        /// When it expires; nil for what never does.
-        var expiration: Expiration? { self.withValue(\.expiration) }
+        /// When what it holds expires.
+        var expirations: [Expiration] { self.withValue(\.listed)?.expirations ?? [] }
 
         private func withValue<Result>(_ body: (RecordView) -> Result?) -> Result? {
             self.value.withUnsafeBytes { RecordView(key: UnsafeRawBufferPointer(start: nil, count: 0), value: $0).flatMap(body) }
@@ -61,7 +61,8 @@ package final class MemoryBase: Base {
 
     package func statistics() -> BaseStatistics {
         let contents = self.contents
-        let (tombstones, expiring) = (contents.entries.reduce(0) { $0 + $1.tombstones.count }, contents.entries.count { $0.expiration != nil })
+        let tombstones = contents.entries.reduce(0) { $0 + $1.tombstones.count }
+        let expiring = contents.entries.reduce(0) { $0 + $1.expirations.count }
         let bytes = contents.entries.reduce(0) { $0 + $1.key.count + $1.value.count + 8 }
         return BaseStatistics(
             entries: UInt64(contents.entries.count), tombstones: UInt64(tombstones), expiring: UInt64(expiring),
@@ -274,21 +275,22 @@ extension [MemoryBase.Entry] {
     }
 
     fileprivate func expiring(behind start: Expiration, through end: Expiration) -> [ExpiringPlace] {
-        let found = self.compactMap { entry -> ExpiringPlace? in
-            guard let expiration = entry.expiration, start < expiration, expiration <= end else { return nil }
-            return ExpiringPlace(
-                milliseconds: expiration.milliseconds, place: IndexedPlace(dot: expiration.dot, token: entry.token, key: entry.key))
+        let found = self.flatMap { entry in
+            entry.expirations.filter { start < $0 && $0 <= end }.map { expiration in
+                ExpiringPlace(
+                    milliseconds: expiration.milliseconds, place: IndexedPlace(dot: expiration.dot, token: entry.token, key: entry.key))
+            }
         }
         return found.sorted { $0.expiration < $1.expiration }
     }
 
     fileprivate func expirations(of replica: ReplicaID, _ sequences: ClosedRange<UInt64>) -> [Expiration] {
-        let found = self.compactMap(\.expiration).filter { $0.dot.replica == replica && sequences.contains($0.dot.sequence) }
+        let found = self.flatMap(\.expirations).filter { $0.dot.replica == replica && sequences.contains($0.dot.sequence) }
         return found.sorted { $0.dot < $1.dot }
     }
 
     fileprivate func place(of expiration: Expiration) -> IndexedPlace? {
-        self.first { $0.expiration == expiration }.map { IndexedPlace(dot: expiration.dot, token: $0.token, key: $0.key) }
+        self.first { $0.expirations.contains(expiration) }.map { IndexedPlace(dot: expiration.dot, token: $0.token, key: $0.key) }
     }
 
     /// The index of a key's entry, or of the first one behind its place.

@@ -3,11 +3,13 @@ import Versioning
 
 /// Records whose payload is a set of siblings.
 ///
-/// Their header follows from the payload: dot and stamp are those of the newest version, and a set of deletes alone is a tombstone.
+/// Their header follows from the payload: dot and stamp are those of the newest version, a set of deletes alone is a tombstone, and one expires when the
+/// last of its values does.
 extension VersionHeader {
     package init(_ siblings: Siblings) {
         let newest = siblings.newest
-        self.init(dot: newest.dot, stamp: newest.stamp, kind: .siblings, isTombstone: siblings.isDeleted)
+        self.init(
+            dot: newest.dot, stamp: newest.stamp, kind: .siblings, isTombstone: siblings.isDeleted, expiryMilliseconds: siblings.expiryMilliseconds)
     }
 }
 
@@ -28,14 +30,19 @@ extension RecordView {
             }
     }
 
-    /// What an index of tombstones names in this record: a delete by its dot; of siblings each delete, also beside live ones, and what was beneath, which
-    /// keeps away what is older as a delete does.
-    var listed: [Dot] {
-        guard self.kind == .siblings else { return self.isTombstone ? [self.dot] : [] }
-        guard let siblings = self.siblings else { return [] }
+    /// What the indexes name in this record.
+    var listed: Listed {
+        guard self.kind == .siblings else {
+            return Listed(tombstones: self.isTombstone ? [self.dot] : [], expirations: self.expiration.map { [$0] } ?? [])
+        }
+        guard let siblings = self.siblings else { return Listed() }
         let deletes = siblings.versions.lazy.filter(\.isDelete).map(\.dot)
-        return Array(deletes) + (siblings.beneath.map { [$0.dot] } ?? [])
+        return Listed(
+            tombstones: Array(deletes) + (siblings.beneath.map { [$0.dot] } ?? []), expirations: siblings.versions.compactMap(\.expiration))
     }
+
+    /// All deadlines in this record, in milliseconds since 1970: of siblings each has its own.
+    package var deadlines: [UInt64] { self.listed.expirations.map(\.milliseconds) }
 
     /// True where who has seen so much has all of this record: of siblings every one.
     func isCovered(by seen: Seen) -> Bool {
@@ -45,15 +52,31 @@ extension RecordView {
     }
 
     /// True where an index rightly names this record by a dot.
-    func names(_ dot: Dot) -> Bool { self.kind == .siblings ? self.listed.contains(dot) : self.mayBeDropped && self.dot == dot }
+    func names(_ dot: Dot) -> Bool { self.stampTime(ofListed: dot) != nil }
 
-    /// When what an index of tombstones names was written, by its stamp; nil where it is not in this record.
+    /// When what an index names was written, by its stamp; nil where it is not in this record.
     func stampTime(ofListed dot: Dot) -> UInt64? {
-        guard self.kind == .siblings else { return self.isTombstone && self.dot == dot ? self.stampTime : nil }
+        guard self.kind == .siblings else { return self.mayBeDropped && self.dot == dot ? self.stampTime : nil }
         guard let siblings = self.siblings else { return nil }
-        if let version = siblings.versions.first(where: { $0.dot == dot }) { return version.isDelete ? version.stamp.time : nil }
+        if let version = siblings.versions.first(where: { $0.dot == dot }) { return version.mayBeDropped ? version.stamp.time : nil }
         return siblings.beneath?.dot == dot ? siblings.beneath?.stamp.time : nil
     }
+}
+
+/// What the indexes of a base name in a record, each by the dot of its write.
+struct Listed: Equatable {
+    /// A delete; of siblings each delete, also beside values, and what was beneath, which keeps away what is older as a delete does.
+    var tombstones: [Dot] = []
+    /// A value with a deadline; of siblings each.
+    var expirations: [Expiration] = []
+}
+
+extension Sibling {
+    /// True of what may be dropped some day: a delete, or a value with a deadline.
+    fileprivate var mayBeDropped: Bool { self.isDelete || self.expiryMilliseconds > 0 }
+
+    /// When it expires; nil for what never does, and for a delete.
+    var expiration: Expiration? { self.expiryMilliseconds > 0 ? Expiration(milliseconds: self.expiryMilliseconds, dot: self.dot) : nil }
 }
 
 /// What two versions of one key come to.
@@ -111,26 +134,25 @@ enum Joined {
 }
 
 extension Siblings {
-    /// The same without what floors have passed: deletes, and what was beneath. Nil where that is nothing, or all: deletes alone are dropped together, as
+    /// The same without what was dropped: deletes, what has expired, and what was beneath. Nil where that is nothing, or all: these are dropped together, as
     /// `Drops` says.
-    func trimmed(_ floors: Floors) -> Siblings? {
-        let isBeneathGone = self.beneath.map { floors.covers($0.dot) } ?? false
-        guard isBeneathGone || self.versions.contains(where: { $0.isDelete && floors.covers($0.dot) }) else { return nil }
-        return Siblings(
-            beneath: isBeneathGone ? nil : self.beneath, versions: self.versions.filter { !$0.isDelete || !floors.covers($0.dot) })
+    func trimmed(_ drops: Drops) -> Siblings? {
+        let isBeneathGone = self.beneath.map { drops.floors.covers($0.dot) } ?? false
+        guard isBeneathGone || self.versions.contains(where: drops.contain) else { return nil }
+        return Siblings(beneath: isBeneathGone ? nil : self.beneath, versions: self.versions.filter { !drops.contain($0) })
     }
 }
 
 extension Joined {
-    /// The same, with a result as floors leave it: what they have passed here they have passed, or will, everywhere.
-    func trimmed(_ floors: Floors, _ left: RecordView?, _ right: RecordView) -> Joined {
+    /// The same, with a result as it is without what was dropped: that was everywhere, or will be.
+    func trimmed(_ drops: Drops, _ left: RecordView?, _ right: RecordView) -> Joined {
         let siblings: Siblings?
         switch self {
         case .left: siblings = nil
         case .right: siblings = right.siblings
         case .neither(let joined): siblings = joined
         }
-        guard let trimmed = siblings?.trimmed(floors) else { return self }
+        guard let trimmed = siblings?.trimmed(drops) else { return self }
         return Self.naming(trimmed, left, right)
     }
 }

@@ -147,9 +147,9 @@ package struct RecordView {
 
     private func headerSum(token: Token) -> UInt64 { Digests.checksum(of: self.headerBytes, seed: token.rawValue) }
 
-    /// What of the record stays in LMDB when its value leaves; nil where the value stays.
+    /// What of the record stays in LMDB when its value leaves; nil where the value stays, as siblings do, among whose values their contexts are.
     func headerOnlyValue(token: Token) -> [UInt8]? {
-        guard self.isExpiring, self.mayLoseValue, !self.isHeaderOnly else { return nil }
+        guard self.kind == .register, self.isExpiring, self.mayLoseValue, !self.isHeaderOnly else { return nil }
         return [UInt8](self.headerBytes) + withUnsafeBytes(of: self.headerSum(token: token).littleEndian) { [UInt8]($0) }
     }
 

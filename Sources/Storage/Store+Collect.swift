@@ -49,11 +49,14 @@ extension Store {
     ///
     /// - Parameter limit: so many are counted at most.
     package func expiredWaiting(at wall: WallTime, limit: Int) throws(StoreError) -> Int {
-        guard self.expiringKeys > 0, wall.milliseconds > 0 else { return 0 }
+        guard self.mayExpire, wall.milliseconds > 0 else { return 0 }
         try self.reader.open()
         let expired = try self.reader.expiring(behind: .none, through: .last(at: wall.milliseconds - 1), limit: limit)
         return expired.count { $0.expiration > self.drops.expired || !self.drops.floors.covers($0.place.dot) }
     }
+
+    /// False where nothing has a deadline. Among siblings some may although their key has none.
+    package var mayExpire: Bool { self.expiringKeys > 0 || self.hasSiblings }
 
     /// The deadline up to which entries have been looked at, in milliseconds since 1970.
     package var collectedThrough: UInt64 { self.drops.expired.milliseconds }
@@ -86,7 +89,7 @@ extension Store {
                 self.waitingExpired.mayHave(expiring.place.dot)
                 continue
             }
-            stampTime = max(stampTime, try self.record(at: expiring.place)?.stampTime ?? 0)
+            stampTime = max(stampTime, try self.record(at: expiring.place)?.stampTime(ofListed: expiring.place.dot) ?? 0)
             places.append(expiring.place)
         }
         self.passed = last.expiration
@@ -128,7 +131,7 @@ extension Store {
                 break
             }
             let place = try self.reader.place(of: expiration)
-            let time = try place.flatMap { place throws(StoreError) in try self.record(at: place)?.stampTime } ?? 0
+            let time = try place.flatMap { place throws(StoreError) in try self.record(at: place)?.stampTime(ofListed: place.dot) } ?? 0
             guard expiration.milliseconds <= limit.expired, time <= limit.stampTime else {
                 found.stop(behind: expiration.dot.sequence - 1, because: .early)
                 break

@@ -28,7 +28,8 @@ extension Store {
     package func reenter(
         _ version: Sibling, beneath: Siblings.Register?, key: UnsafeRawBufferPointer, token: Token, at now: Instant
     ) throws(StoreError) -> LogPosition {
-        let again = Sibling(dot: self.nextDot, stamp: version.stamp, context: version.context, value: version.value)
+        let again = Sibling(
+            dot: self.nextDot, stamp: version.stamp, context: version.context, value: version.value, expiryMilliseconds: version.expiryMilliseconds)
         guard let alone = Siblings(beneath: beneath, versions: [again]) else {
             preconditionFailure("\(version.stamp) is no later than what was beneath")
         }

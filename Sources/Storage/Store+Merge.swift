@@ -85,7 +85,14 @@ extension Store {
     ///
     /// - Parameter dot: of the write that brings them, where that is new.
     func noteLate(_ record: RecordView, besides dot: Dot?, at position: LogPosition) {
-        if record.kind == .siblings, record.listed.contains(where: { $0 != dot }) { self.lateEntry = position }
+        guard record.kind == .siblings else { return }
+        let listed = record.listed
+        if listed.tombstones.contains(where: { $0 != dot }) { self.lateEntry = position }
+        for expiration in listed.expirations where expiration.dot != dot {
+            self.waitingExpired.mayHave(expiration.dot)
+            if expiration <= self.passed { self.passed = self.collected }
+            self.lateEntry = position
+        }
     }
 
     private typealias Logged = (slot: Table.Slot, chunk: Chunk, position: LogPosition, byteCount: Int)
@@ -117,10 +124,10 @@ extension Store {
         case .damaged: return .right
         case .nothing:
             let joined = Joined(record) { self.counts($0, of: token, beside: nil, source) } ?? .left
-            return joined.trimmed(self.drops.floors, nil, record)
+            return joined.trimmed(self.drops, nil, record)
         case .record(let stored, _, _):
             let own = stored.siblings
-            return Joined(stored, record) { self.counts($0, of: token, beside: own, source) }.trimmed(self.drops.floors, stored, record)
+            return Joined(stored, record) { self.counts($0, of: token, beside: own, source) }.trimmed(self.drops, stored, record)
         }
     }
 
@@ -129,7 +136,7 @@ extension Store {
     private func counts(_ version: Sibling, of token: Token, beside own: Siblings?, _ source: Source) -> Bool {
         if own?.contains(version.dot) ?? false || self.damage.contains(token) { return true }
         guard self.seen.covers(version.dot) || !self.settled.allows(version.dot) else { return true }
-        if case .session(revives: true) = source { return !version.isDelete }
+        if case .session(revives: true) = source { return !version.isDelete && !self.drops.contain(version) }
         return false
     }
 

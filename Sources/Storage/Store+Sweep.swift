@@ -67,6 +67,9 @@ extension Store {
     /// The tombstones that there are, as far as folded.
     package var tombstones: Int { max(0, Int(clamping: self.tree.root.entries) - self.liveKeys) }
 
+    /// False where there is nothing that could be dropped some day. Among siblings deletes may be although their key is none.
+    package var mayDrop: Bool { self.tombstones > 0 || self.mayExpire }
+
     /// The least stamp time of the tombstones that the base has; nil where it has none.
     package func oldestTombstone() throws(StoreError) -> UInt64? {
         try self.reader.open()
@@ -234,27 +237,27 @@ extension Store {
         self.live.setFold(.nothing, at: index)
     }
 
-    /// True where another delete of the same siblings has led to them in this raise.
+    /// True where another of the same siblings has led to them in this raise.
     private func wasLetGo(_ place: IndexedPlace) -> Bool {
         guard let raise, let first = raise.places.first(where: { $0.token == place.token && $0.key == place.key }) else { return false }
         return first != place
     }
 
-    /// Siblings may hold deletes that were dropped: of a store that was opened, or whose floors have been raised.
+    /// Siblings may hold what was dropped: of a store that was opened, or whose floors have been raised.
     func noteUntrimmed(_ keys: [(token: Token, key: [UInt8])]) {
         self.untrimmed += keys
         guard self.hasSiblings else { return }
         var index = self.live.firstIndex(in: .first ... .last)
         while let place = index {
             let slot = self.live[place]
-            if let record = slot.record?.view, record.siblings?.trimmed(self.drops.floors) != nil {
+            if let record = slot.record?.view, record.siblings?.trimmed(self.drops) != nil {
                 self.untrimmed.append((slot.token, Array(record.key)))
             }
             index = self.live.index(after: place)
         }
     }
 
-    /// Writes siblings again without deletes that were dropped: every node has to have the same of them.
+    /// Writes siblings again without what was dropped of them: every node has to have the same of them.
     private func trim(at now: Instant) throws(StoreError) {
         guard !self.untrimmed.isEmpty || !self.trimmed.isEmpty else { return }
         if self.trimmedBehind < self.synced { self.trimmed.removeAll() }
@@ -262,7 +265,7 @@ extension Store {
         self.untrimmed.removeAll()
         for (token, key) in keys {
             try key.span.bytes.withUnsafeBytes { bytes throws(StoreError) in
-                guard case .record(let record, _, _) = try self.find(token, key: bytes), let rest = record.siblings?.trimmed(self.drops.floors) else {
+                guard case .record(let record, _, _) = try self.find(token, key: bytes), let rest = record.siblings?.trimmed(self.drops) else {
                     return
                 }
                 self.trimmedBehind = self.put(joined: rest, key: bytes, token: token, at: now)
@@ -285,7 +288,7 @@ extension Store {
             let slot = self.live[place]
             if let record = slot.record?.view {
                 if slot.fold == .this, drops.contain(record) { self.unfold(record, at: slot.token) }
-                if record.siblings?.trimmed(drops.floors) != nil { self.untrimmed.append((slot.token, Array(record.key))) }
+                if record.siblings?.trimmed(drops) != nil { self.untrimmed.append((slot.token, Array(record.key))) }
             }
             index = self.live.index(after: place)
         }

@@ -61,7 +61,7 @@ package final class Store {
     var lateEntry: LogPosition = 0
     /// A key may have siblings: a register is not known to win by its stamp alone.
     package internal(set) var hasSiblings: Bool
-    /// Keys whose siblings hold deletes that were dropped.
+    /// Keys whose siblings hold what was dropped.
     var untrimmed: [(token: Token, key: [UInt8])] = []
     /// Keys whose siblings were written again without, and behind what that is durable.
     var trimmed: [(token: Token, key: [UInt8])] = []

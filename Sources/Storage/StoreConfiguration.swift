@@ -36,7 +36,7 @@ package struct StoreCounters: Equatable, Sendable {
     package var droppedExpired = 0
     /// Times that floors were raised because another node's were taken over.
     package var adoptions = 0
-    /// Siblings that were written again without deletes that had been dropped.
+    /// Siblings that were written again without what had been dropped of them.
     package var trimmed = 0
     /// Versions that came and were known to have been removed (I23).
     package var knownRemoved = 0

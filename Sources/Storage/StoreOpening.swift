@@ -305,7 +305,7 @@ struct BaseScan {
     /// Entries that were dropped, and count for nothing.
     private(set) var dropped = 0
     private(set) var hasSiblings = false
-    /// Keys whose siblings hold deletes that were dropped.
+    /// Keys whose siblings hold what was dropped.
     private(set) var untrimmed: [(token: Token, key: [UInt8])] = []
 
     init(_ base: any Base, _ reader: any BaseReader, _ key: DigestKey, _ drops: Drops = Drops()) throws(StoreError) {
@@ -333,7 +333,7 @@ struct BaseScan {
         if drops.contain(record) {
             self.dropped += 1
         } else {
-            if record.siblings?.trimmed(drops.floors) != nil { self.untrimmed.append((entry.token, Array(entry.key))) }
+            if record.siblings?.trimmed(drops) != nil { self.untrimmed.append((entry.token, Array(entry.key))) }
             self.tree.add(record.fingerprint(under: key), at: entry.token)
             if !record.isTombstone { self.liveKeys += 1 }
             if record.isExpiring { self.expiringKeys += 1 }

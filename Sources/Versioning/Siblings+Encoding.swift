@@ -7,7 +7,8 @@ import Basics
 ///     1 where a register was beneath, 2 where that was a tombstone, else 0
 ///       register: stamp's time 8 | stamp's replica | dot's replica | dot's sequence
 ///     count of versions | for each, ascending by dot:
-///       replica | sequence | stamp's time 8 | 0 for a value, 1 for a delete, and 2 more where the stamp's replica is not the dot's, which follows
+///       replica | sequence | stamp's time 8 | 0 for a value, 1 for a delete, 2 more where the stamp's replica is not the dot's, 4 more for a deadline
+///       the stamp's replica and the deadline 8, where that says so
 ///       count of replicas in the context | for each: replica | through | count beyond | each as what is added to the one below
 ///       for a value its length and bytes
 ///
@@ -123,8 +124,10 @@ private struct Writer {
         self.append(version.dot)
         self.append(fixed: version.stamp.time)
         let isAgain = version.stamp.replica != version.dot.replica
-        self.bytes.append((version.isDelete ? 1 : 0) + (isAgain ? 2 : 0))
+        let expires = version.expiryMilliseconds != 0
+        self.bytes.append((version.isDelete ? 1 : 0) + (isAgain ? 2 : 0) + (expires ? 4 : 0))
         if isAgain { self.append(version.stamp.replica) }
+        if expires { self.append(fixed: version.expiryMilliseconds) }
         self.append(version.context)
         guard let value = version.value else { return }
         self.append(UInt64(value.count))
@@ -177,15 +180,17 @@ private struct Reader {
 
     mutating func takeVersion() throws(Malformed) -> Sibling {
         let (dot, time, flags) = (try self.takeDot(), try self.takeWord(), try self.takeByte())
-        guard flags <= 3 else { throw Malformed() }
+        guard flags <= 7, flags & 5 != 5 else { throw Malformed() }
         let stamp = Stamp(time: time, replica: flags & 2 == 0 ? dot.replica : try self.takeReplica())
         guard flags & 2 == 0 || stamp.replica != dot.replica else { throw Malformed() }
+        let expiryMilliseconds = flags & 4 == 0 ? 0 : try self.takeWord()
+        guard flags & 4 == 0 || expiryMilliseconds > 0 else { throw Malformed() }
         let context = try self.takeContext()
         guard flags & 1 == 0 else { return Sibling(dot: dot, stamp: stamp, context: context, value: nil) }
         let count = try self.takeCount(ofAtLeast: 1)
         defer { self.offset += count }
         let value = UnsafeRawBufferPointer(rebasing: self.bytes[self.offset..<self.offset + count])
-        return Sibling(dot: dot, stamp: stamp, context: context, value: value)
+        return Sibling(dot: dot, stamp: stamp, context: context, value: value, expiryMilliseconds: expiryMilliseconds)
     }
 
     mutating func takeContext() throws(Malformed) -> CausalContext {

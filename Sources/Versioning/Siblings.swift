@@ -11,12 +11,20 @@ package struct Sibling {
     package let context: CausalContext
     /// Nil for a delete.
     package let value: UnsafeRawBufferPointer?
+    /// The last moment at which it is readable, in milliseconds since 1970; 0 where it always is, and for a delete.
+    package let expiryMilliseconds: UInt64
 
-    package init(dot: Dot, stamp: Stamp, context: CausalContext, value: UnsafeRawBufferPointer?) {
-        (self.dot, self.stamp, self.context, self.value) = (dot, stamp, context, value)
+    package init(dot: Dot, stamp: Stamp, context: CausalContext, value: UnsafeRawBufferPointer?, expiryMilliseconds: UInt64 = 0) {
+        (self.dot, self.stamp, self.context) = (dot, stamp, context)
+        (self.value, self.expiryMilliseconds) = (value, value == nil ? 0 : expiryMilliseconds)
     }
 
     package var isDelete: Bool { self.value == nil }
+
+    /// False for a delete, and once its deadline has passed by this clock. The deadline's own millisecond belongs to it still.
+    package func isReadable(at wall: WallTime) -> Bool {
+        !self.isDelete && (self.expiryMilliseconds == 0 || wall.milliseconds <= self.expiryMilliseconds)
+    }
 
     /// For what honest writers never produce: two writes of one dot. Decides it the same way everywhere.
     fileprivate func isAhead(of other: Sibling) -> Bool {
@@ -65,11 +73,21 @@ package struct Siblings {
     /// From a decoder that has checked the invariant.
     init(checked versions: [Sibling], beneath: Register?) { (self.beneath, self.versions) = (beneath, versions) }
 
-    /// What readers get, the newest last.
-    package var live: [Sibling] { self.versions.filter { !$0.isDelete }.sorted { ($0.stamp, $0.dot) < ($1.stamp, $1.dot) } }
+    /// What readers get at a moment, the newest last.
+    package func readable(at wall: WallTime) -> [Sibling] {
+        self.versions.filter { $0.isReadable(at: wall) }.sorted { ($0.stamp, $0.dot) < ($1.stamp, $1.dot) }
+    }
 
-    /// What a reader gets that takes one only: the live one of the greatest stamp.
-    package var newestLive: Sibling? { self.versions.filter { !$0.isDelete }.max { ($0.stamp, $0.dot) < ($1.stamp, $1.dot) } }
+    /// What a reader gets that takes one only: that of the greatest stamp.
+    package func newestReadable(at wall: WallTime) -> Sibling? {
+        self.versions.filter { $0.isReadable(at: wall) }.max { ($0.stamp, $0.dot) < ($1.stamp, $1.dot) }
+    }
+
+    /// The last moment at which any of them is readable, in milliseconds since 1970; 0 where one always is, and where all are deletes.
+    package var expiryMilliseconds: UInt64 {
+        let values = self.versions.lazy.filter { !$0.isDelete }
+        return values.contains { $0.expiryMilliseconds == 0 } ? 0 : values.map(\.expiryMilliseconds).max() ?? 0
+    }
 
     /// The write that was the last one, by its stamp; of one that was written again under two dots the greater.
     package var newest: Sibling { self.versions.max { ($0.stamp, $0.dot) < ($1.stamp, $1.dot) }! }
@@ -119,25 +137,26 @@ package struct Siblings {
 
     /// What the key has after one more write.
     ///
-    /// The new write takes the place of deletes too, whose work it does from now on: they are no siblings, and would stay for as long as the key lives.
+    /// The new write takes the place of deletes too, and of what nobody reads any more, whose work it does from now on: they are no siblings, and would
+    /// stay until floors have passed them.
     ///
     /// - Parameters:
     ///   - current: what there is; nil where that is nothing, or a register.
     ///   - dot, stamp: of the new write; the stamp is greater than those of all that there is and that `context` names.
+    ///   - expiryMilliseconds: of the new write; 0 for none.
     ///   - context: what its writer had seen.
     ///   - beneath: the greatest register that the key had here, or where the context was given.
+    ///   - hasPassed: whether a sibling's deadline has passed on every node.
     ///   - isOver: whether a replica writes no more, and all members have all that it wrote. The context forgets it where nothing of it is left, and all
     ///     that named its writes before is everywhere: who has not seen it has given up its store, or must.
     ///   - isEverywhere: whether a floor has passed a write.
     package static func writing(
-        _ value: UnsafeRawBufferPointer?, dot: Dot, stamp: Stamp, context: CausalContext, over current: Siblings?, beneath: Register?,
-        isOver: (ReplicaID) -> Bool = { _ in false }, isEverywhere: (Dot) -> Bool = { _ in false }
+        _ value: UnsafeRawBufferPointer?, expiryMilliseconds: UInt64 = 0, dot: Dot, stamp: Stamp, context: CausalContext, over current: Siblings?,
+        beneath: Register?, hasPassed: (Sibling) -> Bool = { _ in false }, isOver: (ReplicaID) -> Bool = { _ in false },
+        isEverywhere: (Dot) -> Bool = { _ in false }
     ) -> Siblings {
         var context = context
-        for delete in current?.versions ?? [] where delete.isDelete {
-            context.insert(delete.dot)
-            context.join(delete.context)
-        }
+        for version in current?.versions ?? [] where version.isDelete || hasPassed(version) { context.insert(version.dot) }
         for version in current?.versions ?? [] where context.covers(version.dot) { context.join(version.context) }
         for entry in context.entries where isOver(entry.replica) {
             let last = Dot(replica: entry.replica, sequence: entry.last)
@@ -145,7 +164,7 @@ package struct Siblings {
             let isLeft = current?.versions.contains { $0.dot.replica == entry.replica } ?? false
             if !isLeft, !naming.isEmpty, naming.allSatisfy({ isEverywhere($0.dot) }) { context.remove(entry.replica) }
         }
-        let version = Sibling(dot: dot, stamp: stamp, context: context, value: value)
+        let version = Sibling(dot: dot, stamp: stamp, context: context, value: value, expiryMilliseconds: expiryMilliseconds)
         let merged = Siblings(beneath: greatest(current?.beneath, beneath), versions: (current?.versions ?? []) + [version])
         guard let merged, merged.contains(dot) else { preconditionFailure("\(dot) at \(stamp) is not the newest, over \(context)") }
         return merged

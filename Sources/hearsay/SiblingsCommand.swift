@@ -6,8 +6,8 @@ struct SiblingsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "siblings", abstract: "Show a key's siblings side by side, or which keys have several.",
         discussion: """
-            Of each sibling: when it was written by its writer's clock, by which member, how long it is, and its first bytes; the newest first. Without a \
-            key: which keys have more than one, and how many.
+            Of each sibling: when it was written by its writer's clock, by which member, until when it is there, if it expires, how long it is, and its first \
+            bytes; the newest first. Without a key: which keys have more than one, and how many.
 
             Exit codes: 0 done, 1 the node refused, 69 it cannot be reached.
             """)
@@ -52,6 +52,7 @@ struct SiblingsCommand: ParsableCommand {
 private struct ShownSibling {
     private var writer = ""
     private var milliseconds = 0
+    private var expiryMilliseconds = -1
     private var byteCount = 0
     private var value: [UInt8] = []
 
@@ -64,6 +65,7 @@ private struct ShownSibling {
             switch (fields[index].text, fields[index + 1]) {
             case ("written_by", let writer): self.writer = writer.text ?? ""
             case ("written_milliseconds", .integer(let number)): self.milliseconds = Int(number)
+            case ("expires_milliseconds", .integer(let number)): self.expiryMilliseconds = Int(number)
             case ("bytes", .integer(let number)): self.byteCount = Int(number)
             case ("value", .bulk(let bytes)): self.value = bytes
             default: break
@@ -73,7 +75,8 @@ private struct ShownSibling {
 
     var line: String {
         let more = self.value.count > Self.shownBytes ? " …" : ""
+        let until = self.expiryMilliseconds < 0 ? "" : "until \(timeText(milliseconds: self.expiryMilliseconds))  "
         return
-            "\(timeText(milliseconds: self.milliseconds))  \(self.writer)  \(self.byteCount) B  \(quoted(self.value.prefix(Self.shownBytes)))\(more)"
+            "\(timeText(milliseconds: self.milliseconds))  \(self.writer)  \(until)\(self.byteCount) B  \(quoted(self.value.prefix(Self.shownBytes)))\(more)"
     }
 }

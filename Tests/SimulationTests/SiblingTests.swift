@@ -177,6 +177,60 @@ import Testing
         for node in 0..<2 { #expect(try self.read("k", on: node, in: world).siblings == ["last"]) }
     }
 
+    @Test(arguments: Self.seeds, [0, 900])
+    func `what expires goes from beside what stays, and whole keys with the last of it, on all nodes alike`(
+        seed: UInt64, apart milliseconds: Int
+    ) throws {
+        let world = try World.calm(seed: seed, nodes: 3)
+        world.setClock(of: 1, aheadBy: milliseconds)
+        #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "0", of: 0) == "+OK\r\n")
+        for number in 0..<10 {
+            for key in ["beside\(number)", "gone\(number)"] {
+                for other in 0..<2 { world.cutApart(2, other) }
+                let stays = key.hasPrefix("beside")
+                #expect(try world.ask("VSET", key, "one", "PX", "\(2_000 + number * 300)", of: number % 2) == "+OK\r\n")
+                #expect(try (stays ? world.ask("VSET", key, "two", of: 2) : world.ask("VSET", key, "two", "PX", "3000", of: 2)) == "+OK\r\n")
+                world.joinTogether()
+            }
+        }
+        try world.run(for: .seconds(120))
+        for node in 0..<3 {
+            #expect(world.expiring(of: node).held == 0 && world.expiring(of: node).stored == 0, "\(world.expiring(of: node))")
+            for number in 0..<10 {
+                #expect(try self.read("beside\(number)", on: node, in: world).siblings == ["two"])
+                #expect(try self.read("gone\(number)", on: node, in: world) == Read(context: "", siblings: []))
+            }
+            #expect(world.expiring(of: node).dropped >= 30 - 10)
+        }
+        try world.heal()
+        try world.converge()
+        try world.check()
+    }
+
+    @Test(arguments: Self.seeds)
+    func `what expires while a member is away goes once that has heard of it, and takes what it had replaced with it`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3)
+        #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "0", of: 0) == "+OK\r\n")
+        try self.write("k", "old", on: 0, in: world)
+        try world.run(for: .seconds(5))
+        world.kill(2)
+        let context = try self.read("k", on: 0, in: world).context
+        #expect(try world.ask("VSET", "k", "new", "CONTEXT", context, "PX", "1000", of: 0) == "+OK\r\n")
+        try world.run(for: .seconds(120))
+        for node in 0..<2 {
+            #expect(world.expiring(of: node).stored == 1 && world.expiring(of: node).dropped == 0, "member 2 has the old one still")
+            #expect(try self.read("k", on: node, in: world).siblings == [])
+        }
+        try world.start(2)
+        try world.run(for: .seconds(120))
+        for node in 0..<3 {
+            #expect(world.expiring(of: node).stored == 0, "\(world.expiring(of: node))")
+            #expect(try self.read("k", on: node, in: world) == Read(context: "", siblings: []))
+        }
+        try world.converge()
+        try world.check()
+    }
+
     @Test(arguments: Self.seeds)
     func `below a prefix that is to have siblings plain writes on two sides of a split are both kept`(seed: UInt64) throws {
         let world = try World.calm(seed: seed, nodes: 3)
@@ -189,7 +243,8 @@ import Testing
         for (node, value) in [(0, "here"), (2, "there")] {
             for key in ["cart:1", "cart:lww:1", "cart:old", "other"] { try world.set(key, to: value, on: node) }
         }
-        #expect(try world.ask("SET", "cart:2", "x", "EX", "10", of: 0) == "ERR the key has siblings, which cannot expire")
+        #expect(try world.ask("SET", "cart:2", "x", "EX", "10", of: 0) == "+OK\r\n")
+        #expect(try world.ask("TYPE", "cart:2", of: 0) == "+siblings\r\n")
         world.joinTogether()
         try world.converge()
         try world.check()

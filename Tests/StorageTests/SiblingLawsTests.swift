@@ -126,7 +126,8 @@ private struct KeyWorld {
             let view = current == nil ? nil : RecordView(frame: bytes)
             return value.withUnsafeBytes { value in
                 let siblings = Siblings.writing(
-                    isDelete ? nil : value, dot: dot, stamp: stamp, context: reading.context, over: view?.siblings,
+                    isDelete ? nil : value, expiryMilliseconds: dot.sequence % 3 == 0 ? 1_000 + dot.replica.low : 0, dot: dot, stamp: stamp,
+                    context: reading.context, over: view?.siblings,
                     beneath: view.flatMap { $0.kind == .register ? $0.asRegister.joined(reading.beneath) : nil } ?? reading.beneath)
                 return Self.record(VersionHeader(siblings), siblings.encoded)
             }
@@ -180,7 +181,7 @@ private struct KeyWorld {
         for (index, state) in self.states.enumerated() {
             let shown: Set<Dot> =
                 state.record.map { record in
-                    Self.view(record) { view in Set(view.siblings?.live.map(\.dot) ?? (view.isTombstone ? [] : [view.dot])) }
+                    Self.view(record) { view in Set(view.siblings?.readable(at: WallTime(milliseconds: 0)).map(\.dot) ?? (view.isTombstone ? [] : [view.dot])) }
                 } ?? []
             if shown != self.expected(state.known) { return "replica \(index) shows \(shown) of \(state.known), not \(self.expected(state.known))" }
             let isConsistent = state.record.map { record in Self.view(record) { $0.isConsistent && $0.isCanonical } } ?? true

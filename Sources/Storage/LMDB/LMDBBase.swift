@@ -55,7 +55,7 @@ package final class LMDBBase: Base {
         let cursor = try transaction.reader(on: entries)
         var item = try cursor.read(MDB_FIRST, nil)
         while let (key, value) = item {
-            if let expiration = BaseEntry(key, value).record?.expiration { try index.add(expiration, entryKey: key, to: transaction) }
+            for expiration in BaseEntry(key, value).record?.listed.expirations ?? [] { try index.add(expiration, entryKey: key, to: transaction) }
             item = try cursor.read(MDB_NEXT, nil)
         }
     }

@@ -20,12 +20,12 @@ final class LMDBWriter: BaseWriter {
     private enum Listing: Equatable {
         case none
         case tombstone(Dot)
-        case deletes([Dot])
         case expiring(Expiration)
+        case siblings(Listed)
 
         init(_ record: RecordView) {
             if record.kind == .siblings {
-                self = .deletes(record.listed)
+                self = .siblings(record.listed)
             } else {
                 self = record.isTombstone ? .tombstone(record.dot) : record.expiration.map { .expiring($0) } ?? .none
             }
@@ -63,8 +63,10 @@ final class LMDBWriter: BaseWriter {
         switch Listing(record) {
         case .none: break
         case .tombstone(let dot): try self.transaction!.put(self.dotKey.bytes(dot), entryKey, in: self.base.tombstones)
-        case .deletes(let dots): for dot in dots { try self.transaction!.put(self.dotKey.bytes(dot), entryKey, in: self.base.tombstones) }
         case .expiring(let expiration): try self.base.index.add(expiration, entryKey: entryKey, to: self.transaction!)
+        case .siblings(let listed):
+            for dot in listed.tombstones { try self.transaction!.put(self.dotKey.bytes(dot), entryKey, in: self.base.tombstones) }
+            for expiration in listed.expirations { try self.base.index.add(expiration, entryKey: entryKey, to: self.transaction!) }
         }
     }
 
@@ -73,8 +75,10 @@ final class LMDBWriter: BaseWriter {
         switch self.listing {
         case .none: break
         case .tombstone(let dot): try self.forgetTombstone(dot)
-        case .deletes(let dots): for dot in dots { try self.forgetTombstone(dot) }
         case .expiring(let expiration): try self.forget(expiration)
+        case .siblings(let listed):
+            for dot in listed.tombstones { try self.forgetTombstone(dot) }
+            for expiration in listed.expirations { try self.forget(expiration) }
         }
     }
 

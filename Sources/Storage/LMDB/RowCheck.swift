@@ -120,13 +120,15 @@ struct RowCheck: ~Copyable {
     private func look(
         for record: RecordView, _ key: UnsafeRawBufferPointer, in reading: BaseReading, _ databases: BaseReading.Databases
     ) throws(StoreError) {
-        for dot in record.listed {
+        let listed = record.listed
+        for dot in listed.tombstones {
             let place = try reading.get(self.dotKey.bytes(dot), from: databases.tombstones)
             guard place?.elementsEqual(key) ?? false else {
                 return self.report(.damagedEntry("\(describe(key)) is a delete that the list of tombstones does not have"))
             }
         }
-        if let expiration = record.expiration, let index = databases.index {
+        guard let index = databases.index else { return }
+        for expiration in listed.expirations {
             let place = try reading.get(self.expirationKey.bytes(expiration), from: index.deadlines)
             let deadline = try reading.get(self.dotKey.bytes(expiration.dot), from: index.expirations)
             guard let place, place.elementsEqual(key), let deadline, deadline.elementsEqual(ExpirationKey.deadline(expiration)) else {
