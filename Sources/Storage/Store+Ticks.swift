@@ -31,7 +31,8 @@ extension Store {
     }
 
     private func shouldFreeze(at now: Instant) -> Bool {
-        guard self.frozen == nil, self.live.count > 0 || self.hasDropsToDrain(at: now) else { return false }
+        // What came since bounds were raised has to be found in the table when they count.
+        guard self.frozen == nil, self.raise == nil, self.live.count > 0 || self.hasDropsToDrain(at: now) else { return false }
         if self.isStopping { return true }
         if self.holdsFreeze { return false }
         if self.wantsDrain || self.live.count == 0 { return true }
