@@ -56,7 +56,9 @@ extension Replica {
         guard let member = Member(hello) else { return self.refuse(link, because: "\(hello.name) is no name") }
         let (linked, before) = (self.peers!.linked, self.peers!.table.roster)
         do throws(RosterRefusal) {
-            let isNew = try self.peers!.table.change { roster throws(RosterRefusal) in try roster.admit(member, isReachable: linked.contains) }
+            // Who has not everything lets nobody take another's place: that may be the last who has.
+            let isReachable = { self.isJoining || linked.contains($0) }
+            let isNew = try self.peers!.table.change { roster throws(RosterRefusal) in try roster.admit(member, isReachable: isReachable) }
             if isNew { self.rosterChanged(from: before, at: now) }
         } catch {
             if case .gone = error { self.send(.usedUp, on: link) }

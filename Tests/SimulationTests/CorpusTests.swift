@@ -40,6 +40,7 @@ import Testing
         ("convergence: floors pass what was beneath siblings in the very batch in which these come", "--seed 6883"),
         ("convergence: one node knows of a register beneath siblings that others have dropped", "--seed 552"),
         ("convergence: what two members bring back of siblings that were damaged counts only as far as the first had it", "--seed 43135"),
+        ("liveness: members that had nothing yet let an empty node take the place of the only one that had everything", "--seed 70828"),
         ("convergence: what comes while floors are on their way to the disk is drained before they count", "--seed 63692"),
         ("convergence: what comes while floors are on their way to the disk is drained before they count", "--seed 65845"),
         ("convergence: floors pass a delete that a session brings again, beside what is newer", "--seed 62138"),
