@@ -181,7 +181,9 @@ private struct KeyWorld {
         for (index, state) in self.states.enumerated() {
             let shown: Set<Dot> =
                 state.record.map { record in
-                    Self.view(record) { view in Set(view.siblings?.readable(at: WallTime(milliseconds: 0)).map(\.dot) ?? (view.isTombstone ? [] : [view.dot])) }
+                    Self.view(record) { view in
+                        Set(view.siblings?.readable(at: WallTime(milliseconds: 0)).map(\.dot) ?? (view.isTombstone ? [] : [view.dot]))
+                    }
                 } ?? []
             if shown != self.expected(state.known) { return "replica \(index) shows \(shown) of \(state.known), not \(self.expected(state.known))" }
             let isConsistent = state.record.map { record in Self.view(record) { $0.isConsistent && $0.isCanonical } } ?? true
