@@ -86,9 +86,9 @@ extension Replica {
     func replace(
         _ place: SiblingPlace, with value: UnsafeRawBufferPointer?, expiryMilliseconds: UInt64 = 0, _ key: UnsafeRawBufferPointer, _ token: Token,
         at moment: Moment
-    ) -> LogPosition {
+    ) throws(StoreError) -> LogPosition {
         let write = SiblingWrite(value: value, expiryMilliseconds: expiryMilliseconds, context: place.siblings.map(self.context) ?? CausalContext())
-        return self.perform(write, key, token, over: place.siblings, beneath: place.beneath, at: moment).position
+        return try self.perform(write, key, token, over: place.siblings, beneath: place.beneath, at: moment).position
     }
 
     /// Writes each of a key's siblings again, in its own place, with another deadline. What is written at the same time elsewhere stands beside them.
@@ -104,7 +104,7 @@ extension Replica {
             var context = CausalContext()
             context.insert(version.dot)
             let write = SiblingWrite(value: version.value, expiryMilliseconds: expiryMilliseconds, context: context)
-            (siblings, position) = self.perform(write, key, token, over: siblings, beneath: nil, at: moment)
+            (siblings, position) = try self.perform(write, key, token, over: siblings, beneath: nil, at: moment)
         }
         return (changed.count, position)
     }
@@ -123,7 +123,7 @@ extension Replica {
     private func perform(
         _ write: SiblingWrite, _ key: UnsafeRawBufferPointer, _ token: Token, over siblings: Siblings?, beneath: Siblings.Register?,
         at moment: Moment
-    ) -> (siblings: Siblings, position: LogPosition) {
+    ) throws(StoreError) -> (siblings: Siblings, position: LogPosition) {
         let next = self.nextVersion(isTombstone: write.value == nil, at: moment)
         // What floors have passed is known to have been there, on all nodes.
         let beneath = beneath.flatMap { self.store.floors.covers($0.dot) ? nil : $0 }
@@ -131,12 +131,8 @@ extension Replica {
             write.value, expiryMilliseconds: write.expiryMilliseconds, dot: next.dot, stamp: next.stamp, context: write.context, over: siblings,
             beneath: beneath, hasPassed: { self.hasPassed($0, at: moment) }, isOver: self.store.settled.contains,
             isEverywhere: self.store.floors.covers)
-        let payload = written.encoded
         self.statistics.mostSiblings = max(self.statistics.mostSiblings, written.readable(at: moment.wall).count)
-        let position = self.store.put(VersionHeader(written), key: key, token: token, payloadByteCount: payload.count, at: moment.now) {
-            $0.copyBytes(from: payload)
-        }
-        return (written, position)
+        return (written, try self.store.put(written, key: key, token: token, at: moment.now))
     }
 
     /// Whether a deadline has passed by every clock that is within the drift bound of this one.
@@ -152,9 +148,9 @@ extension Replica {
             let write = SiblingWrite(value: value.bytes, expiryMilliseconds: value.expiryMilliseconds, context: CausalContext())
             switch try self.stored(key.buffer, token, at: moment) {
             case .register, .damaged: try self.put(Bytes(value.bytes), for: key, expiryMilliseconds: value.expiryMilliseconds, at: moment)
-            case .nothing: _ = self.perform(write, key.buffer, token, over: nil, beneath: nil, at: moment)
-            case .gone(let register, _): _ = self.perform(write, key.buffer, token, over: nil, beneath: register, at: moment)
-            case .siblings(let siblings, _, _): _ = self.perform(write, key.buffer, token, over: siblings, beneath: nil, at: moment)
+            case .nothing: _ = try self.perform(write, key.buffer, token, over: nil, beneath: nil, at: moment)
+            case .gone(let register, _): _ = try self.perform(write, key.buffer, token, over: nil, beneath: register, at: moment)
+            case .siblings(let siblings, _, _): _ = try self.perform(write, key.buffer, token, over: siblings, beneath: nil, at: moment)
             }
         }
     }
@@ -181,10 +177,10 @@ extension Replica {
             return 0
         case .nothing:
             writer.ok()
-            return self.perform(write, key, token, over: nil, beneath: read.beneath, at: call.moment).position
+            return try self.perform(write, key, token, over: nil, beneath: read.beneath, at: call.moment).position
         case .gone(let register, _):
             writer.ok()
-            return self.perform(write, key, token, over: nil, beneath: register.joined(read.beneath), at: call.moment).position
+            return try self.perform(write, key, token, over: nil, beneath: register.joined(read.beneath), at: call.moment).position
         case .siblings(let siblings, _, _):
             guard self.hasRoom(for: write, beside: siblings, at: call.moment) else {
                 (self.statistics.errors, self.statistics.refusedSiblings) = (self.statistics.errors + 1, self.statistics.refusedSiblings + 1)
@@ -192,7 +188,7 @@ extension Replica {
                 return 0
             }
             writer.ok()
-            return self.perform(write, key, token, over: siblings, beneath: read.beneath, at: call.moment).position
+            return try self.perform(write, key, token, over: siblings, beneath: read.beneath, at: call.moment).position
         }
     }
 
@@ -228,7 +224,7 @@ extension Replica {
         let replaces = siblings?.versions.contains { !$0.isDelete && context.covers($0.dot) } ?? false
         guard replaces || !self.hasSeen(context) else { return position }
         let write = SiblingWrite(value: nil, context: context)
-        return self.perform(write, key, token, over: siblings, beneath: beneath, at: call.moment).position
+        return try self.perform(write, key, token, over: siblings, beneath: beneath, at: call.moment).position
     }
 
     private func hasSeen(_ context: CausalContext) -> Bool {

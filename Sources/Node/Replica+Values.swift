@@ -92,7 +92,9 @@ extension Replica {
                 fill(UnsafeMutableRawBufferPointer(bytes))
                 count = byteCount
             }
-            return value.withUnsafeBytes { self.replace(place, with: $0, expiryMilliseconds: expiryMilliseconds, key.buffer, token, at: moment) }
+            return try value.span.bytes.withUnsafeBytes { value throws(StoreError) in
+                try self.replace(place, with: value, expiryMilliseconds: expiryMilliseconds, key.buffer, token, at: moment)
+            }
         }
         var header = self.nextVersion(isTombstone: false, at: moment)
         header.expiryMilliseconds = expiryMilliseconds
@@ -104,7 +106,7 @@ extension Replica {
     func putTombstone(for key: Bytes, at moment: Moment) throws(StoreError) -> LogPosition {
         let token = self.store.token(of: key.buffer)
         if self.store.hasSiblings, let place = try self.placeOfSibling(of: key.buffer, token, isNewToo: false, at: moment) {
-            return self.replace(place, with: nil, key.buffer, token, at: moment)
+            return try self.replace(place, with: nil, key.buffer, token, at: moment)
         }
         let header = self.nextVersion(isTombstone: true, at: moment)
         return self.store.put(header, key: key.buffer, token: token, payloadByteCount: 0, at: moment.now) { _ in }

@@ -35,10 +35,7 @@ extension RecordView {
         guard self.kind == .siblings else {
             return Listed(tombstones: self.isTombstone ? [self.dot] : [], expirations: self.expiration.map { [$0] } ?? [])
         }
-        guard let siblings = self.siblings else { return Listed() }
-        let deletes = siblings.versions.lazy.filter(\.isDelete).map(\.dot)
-        return Listed(
-            tombstones: Array(deletes) + (siblings.beneath.map { [$0.dot] } ?? []), expirations: siblings.versions.compactMap(\.expiration))
+        return self.siblings?.listed ?? Listed()
     }
 
     /// All deadlines in this record, in milliseconds since 1970: of siblings each has its own.
@@ -134,6 +131,12 @@ enum Joined {
 }
 
 extension Siblings {
+    /// What the indexes name in them.
+    var listed: Listed {
+        let deletes = self.versions.lazy.filter(\.isDelete).map(\.dot)
+        return Listed(tombstones: Array(deletes) + (self.beneath.map { [$0.dot] } ?? []), expirations: self.versions.compactMap(\.expiration))
+    }
+
     /// The same without what was dropped: deletes, what has expired, and what was beneath. Nil where that is nothing, or all: these are dropped together, as
     /// `Drops` says.
     func trimmed(_ drops: Drops) -> Siblings? {

@@ -42,7 +42,7 @@ extension Store {
             if isSeen { self.counters.knownRemoved += 1 } else { self.counters.refusedUnsettled += 1 }
             return .known
         }
-        let outcome = try self.outcome(of: record, at: token, source)
+        let (outcome, previous) = try self.outcome(of: record, at: token, source)
         guard outcome.changes || source == .push else { return .known }
         guard case .right = outcome else {
             if source == .push {
@@ -53,7 +53,9 @@ extension Store {
                 guard case .neither = outcome else { return .superseded(slot.position) }
             }
             guard case .neither(let siblings) = outcome else { return .known }
-            return .applied(self.put(joined: siblings, key: record.key, token: token, at: now))
+            let position = self.put(joined: siblings, key: record.key, token: token, at: now)
+            self.noteLate(siblings.listed, besides: previous, nil, at: position)
+            return .applied(position)
         }
         let slot = self.log(record, token: token, flags: source == .push ? FrameFlags.none : FrameFlags.uncounted)
         if source == .push { _ = self.seen.insert(record.dot) }
@@ -63,7 +65,7 @@ extension Store {
             self.passed = self.collected  // It may lie within that, and at or below a floor.
             self.lateEntry = slot.position
         }
-        self.noteLate(record, besides: isSeen ? nil : record.dot, at: slot.position)
+        if record.kind == .siblings { self.noteLate(record.listed, besides: previous, isSeen ? nil : record.dot, at: slot.position) }
         return .applied(slot.position)
     }
 
@@ -77,18 +79,17 @@ extension Store {
         let position = self.tail.openPosition
         let slot = Table.Slot(token: token, record: RecordPointer(address: UnsafeRawPointer(bytes.baseAddress!)), position: position, fold: .below)
         self.put((slot, chunk, position, byteCount), slot.record!.view, dot: nil, at: now)
-        self.noteLate(slot.record!.view, besides: nil, at: position)
         return position
     }
 
-    /// What an index will name in siblings may be of writes that were drained before: floors must not pass them while they lie in the table.
+    /// What an index will name in siblings that came may be of writes that were drained before: floors must not pass them while they lie in the table.
     ///
-    /// - Parameter dot: of the write that brings them, where that is new.
-    func noteLate(_ record: RecordView, besides dot: Dot?, at position: LogPosition) {
-        guard record.kind == .siblings else { return }
-        let listed = record.listed
-        if listed.tombstones.contains(where: { $0 != dot }) { self.lateEntry = position }
-        for expiration in listed.expirations where expiration.dot != dot {
+    /// - Parameters:
+    ///   - previous: what the key had is named already, or has been noted.
+    ///   - dot: of the write that brings them, where that is new.
+    private func noteLate(_ listed: Listed, besides previous: Listed, _ dot: Dot?, at position: LogPosition) {
+        if listed.tombstones.contains(where: { $0 != dot && !previous.tombstones.contains($0) }) { self.lateEntry = position }
+        for expiration in listed.expirations where expiration.dot != dot && !previous.expirations.contains(expiration) {
             self.waitingExpired.mayHave(expiration.dot)
             if expiration <= self.passed { self.passed = self.collected }
             self.lateEntry = position
@@ -117,17 +118,23 @@ extension Store {
     }
 
     /// What the key has, on the left, and what came come to. A damaged version counts as none: the one that came heals it.
-    private func outcome(of record: RecordView, at token: Token, _ source: Source) throws(StoreError) -> Joined {
+    ///
+    /// - Returns: that, and what of the key the indexes name, or will.
+    private func outcome(
+        of record: RecordView, at token: Token, _ source: Source
+    ) throws(StoreError) -> (joined: Joined, previous: Listed) {
         // Of all that is stored, siblings too.
-        if record.kind == .register, record.stampTime > self.greatestStamp { return .right }
+        if record.kind == .register, record.stampTime > self.greatestStamp { return (.right, Listed()) }
         switch try self.find(token, key: record.key) {
-        case .damaged: return .right
+        case .damaged: return (.right, Listed())
         case .nothing:
             let joined = Joined(record) { self.counts($0, of: token, beside: nil, source) } ?? .left
-            return joined.trimmed(self.drops, nil, record)
+            return (joined.trimmed(self.drops, nil, record), Listed())
         case .record(let stored, _, _):
+            if stored.kind == .register, record.kind == .register { return (Joined(stored, record), Listed()) }
             let own = stored.siblings
-            return Joined(stored, record) { self.counts($0, of: token, beside: own, source) }.trimmed(self.drops, stored, record)
+            let joined = Joined(stored, record) { self.counts($0, of: token, beside: own, source) }
+            return (joined.trimmed(self.drops, stored, record), stored.listed)
         }
     }
 

@@ -232,9 +232,17 @@ extension Store {
         if record.kind == .siblings, !drops.contain(record) || self.wasLetGo(place) { return self.untrimmed.append((place.token, place.key)) }
         let index = place.key.span.bytes.withUnsafeBytes { self.live.index(of: place.token, key: $0) }
         guard let index else { return self.unfold(record, at: place.token) }
-        guard self.live[index].fold == .below else { return }
-        self.unfold(record, at: place.token)
-        self.live.setFold(.nothing, at: index)
+        let slot = self.live[index]
+        if slot.fold == .below {
+            self.unfold(record, at: place.token)
+            self.live.setFold(.nothing, at: index)
+        }
+        guard let newer = slot.record?.view, newer.kind == .siblings else { return }
+        if !drops.contain(newer) { return self.untrimmed.append((place.token, place.key)) }
+        if slot.fold == .this {
+            self.unfold(newer, at: place.token)
+            self.live.setFold(.nothing, at: index)
+        }
     }
 
     /// True where another of the same siblings has led to them in this raise.

@@ -278,6 +278,28 @@ package final class Store {
         return position
     }
 
+    /// Applies what a write of this node makes of a key's siblings.
+    ///
+    /// - Returns: the position that an answer to this write depends on.
+    package func put(
+        _ siblings: Siblings, key: UnsafeRawBufferPointer, token: Token, at now: Instant
+    ) throws(StoreError) -> LogPosition {
+        let (payload, isLate) = (siblings.encoded, try self.isLate(siblings.beneath, key: key, token: token))
+        let position = self.put(VersionHeader(siblings), key: key, token: token, payloadByteCount: payload.count, at: now) {
+            $0.copyBytes(from: payload)
+        }
+        if isLate { self.lateEntry = position }
+        return position
+    }
+
+    /// Whether floors may pass a register beneath siblings while these lie in the table, as no index names it: it is from where the context was given, or
+    /// had a deadline.
+    private func isLate(_ beneath: Siblings.Register?, key: UnsafeRawBufferPointer, token: Token) throws(StoreError) -> Bool {
+        guard let beneath else { return false }
+        guard case .record(let record, _, _) = try self.find(token, key: key) else { return true }
+        return !record.listed.tombstones.contains(beneath.dot)
+    }
+
     private func insert(_ slot: Table.Slot, _ chunk: Chunk, _ header: VersionHeader) {
         precondition(header.dot.sequence == self.seen.watermark(of: header.dot.replica) + 1, "\(header.dot) does not follow \(self.seen)")
         let isNew = header.stamp.replica == header.dot.replica
@@ -285,10 +307,7 @@ package final class Store {
         let previous = self.putFolded(slot, chunk)
         _ = self.seen.insert(header.dot)
         self.greatestStamp = max(self.greatestStamp, header.stamp.time)
-        if header.kind == .siblings {
-            self.hasSiblings = true
-            self.noteLate(slot.record!.view, besides: header.dot, at: slot.position)
-        }
+        if header.kind == .siblings { self.hasSiblings = true }
         self.undo.append(Undo(position: slot.position, change: .put(slot, previous: previous, dot: header.dot)))
     }
 

@@ -235,6 +235,24 @@ import Testing
     }
 
     @Test(arguments: Self.seeds)
+    func `a stream of writes beside siblings that expire holds back nothing that is to be dropped`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 2)
+        #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "0", of: 0) == "+OK\r\n")
+        for number in 0..<10 { try world.set("gone\(number)", to: "value", on: number % 2) }
+        for number in 0..<10 { #expect(try world.ask("DEL", "gone\(number)", of: number % 2) == ":1\r\n") }
+        for round in 0..<400 {
+            #expect(try world.ask("VSET", "stream", "\(round)", "PX", "3000", of: round % 2) == "+OK\r\n")
+            try world.run(for: .milliseconds(500))
+        }
+        for node in 0..<2 {
+            #expect(world.tombstones(of: node).held == 0 && world.tombstones(of: node).stored == 0, "\(world.tombstones(of: node))")
+            #expect(world.expiring(of: node).dropped > 0)
+        }
+        try world.converge()
+        try world.check()
+    }
+
+    @Test(arguments: Self.seeds)
     func `below a prefix that is to have siblings plain writes on two sides of a split are both kept`(seed: UInt64) throws {
         let world = try World.calm(seed: seed, nodes: 3)
         try world.set("cart:old", to: "register", on: 0)
