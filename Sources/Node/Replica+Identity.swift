@@ -20,6 +20,18 @@ extension Replica {
         return false
     }
 
+    /// Siblings that name writes of this node's id which it knows nothing of: it is an older copy of what it was, though no member had heard of those, and
+    /// would make them anew, named already.
+    ///
+    /// - Returns: whether it has taken a new id for that.
+    func hasForgotten(whatNames record: RecordView, from link: PeerLink, at now: Instant) -> Bool {
+        guard record.kind == .siblings else { return false }
+        let (own, named) = (self.store.seen.watermark(of: self.store.identity.replica), record.greatest(of: self.store.identity.replica))
+        guard named > own, let name = link.hello.flatMap({ try? MemberName($0.name) }) else { return false }
+        self.renew(because: .unknownWrites(of: name, theirs: named, own: own), at: now)
+        return true
+    }
+
     /// Waits no longer for members that do not answer.
     func tendIdentity(at now: Instant) {
         guard let reason = self.peers!.identity.deadlinePassed(at: now) else { return }

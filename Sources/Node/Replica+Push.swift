@@ -144,6 +144,7 @@ extension Replica {
                 return .refused
             }
             offset += frame.count
+            if self.hasForgotten(whatNames: record, from: link, at: self.lastMoment.now) { return .refused }
             switch bounds.verdict(on: record.stampTime) {
             case .taken: try body(frame, record, token)
             // Of a push what is known changes nothing, whatever this node's clock was when it came first.

@@ -99,10 +99,10 @@ package struct Siblings {
     // MARK: Merging
 
     /// What both together are.
-    ///
-    /// - Returns: nil never, as what names a write is not named by it; where a register is newer than all there is, see `merged(with:)` of a register.
-    package func merged(with other: Siblings) -> Siblings? {
-        Siblings(beneath: greatest(self.beneath, other.beneath), versions: self.versions + other.versions)
+    package func merged(with other: Siblings) -> Siblings {
+        let merged = Siblings(beneath: greatest(self.beneath, other.beneath), versions: self.versions + other.versions)
+        // Of honest writers what names a write is not named by it. Where two sides leave nothing of each other, their bytes decide everywhere alike.
+        return merged ?? (other.encoded.lexicographicallyPrecedes(self.encoded) ? self : other)
     }
 
     /// What is left of these beside a register that the key has elsewhere.
@@ -155,6 +155,8 @@ package struct Siblings {
         beneath: Register?, hasPassed: (Sibling) -> Bool = { _ in false }, isOver: (ReplicaID) -> Bool = { _ in false },
         isEverywhere: (Dot) -> Bool = { _ in false }
     ) -> Siblings {
+        // What names a write that was never made was made up.
+        let current = current?.without { $0.context.covers(dot) }
         var context = context
         for version in current?.versions ?? [] where version.isDelete || hasPassed(version) { context.insert(version.dot) }
         for version in current?.versions ?? [] where context.covers(version.dot) { context.join(version.context) }

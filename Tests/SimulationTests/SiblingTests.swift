@@ -235,6 +235,28 @@ import Testing
     }
 
     @Test(arguments: Self.seeds)
+    func `a node on an older disk learns from a context that it once wrote more, and loses nothing that it writes now (I20)`(seed: UInt64) throws {
+        let world = try World.calm(seed: seed, nodes: 3)
+        try self.write("k", "first", on: 0, in: world)
+        try world.run(for: .seconds(5))
+        world.copyDisk(of: 0)
+        for other in 1..<3 { world.cutApart(0, other) }
+        for number in 0..<5 { try self.write("k", "lost \(number)", on: 0, in: world) }
+        try world.run(for: .seconds(1))
+        // What only this node has is gone with its disk; a client has read it, and writes in its place elsewhere.
+        let context = try self.read("k", on: 0, in: world).context
+        try self.write("k", "instead", context, on: 1, in: world)
+        try world.putBackDisk(of: 0)
+        world.joinTogether()
+        try world.run(for: .seconds(5))
+        for number in 0..<5 { try self.write("k", "new \(number)", on: 0, in: world) }
+        try world.converge()
+        for node in 0..<3 {
+            #expect(try self.read("k", on: node, in: world).siblings.sorted() == ["instead"] + (0..<5).map { "new \($0)" })
+        }
+    }
+
+    @Test(arguments: Self.seeds)
     func `a stream of writes beside siblings that expire holds back nothing that is to be dropped`(seed: UInt64) throws {
         let world = try World.calm(seed: seed, nodes: 2)
         #expect(try world.ask("HEARSAY", "SETTING", "gc.window", "0", of: 0) == "+OK\r\n")
