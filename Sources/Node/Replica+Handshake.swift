@@ -149,8 +149,10 @@ extension Replica {
         let relation = self.peers!.relation(to: peer)
         // What a joiner has been given it has not seen yet, and will have.
         let given = self.isJoining ? self.peers!.joining.progress?.capture.seen.greatest(of: peer) ?? 0 : 0
-        // What it took along when it gave up its store nobody but itself knows of, it may be.
-        let known = max(self.store.seen.greatest(of: peer), self.store.exportCounts.greatest(of: peer), relation?.greatestNotTaken ?? 0, given)
+        // What it took along when it gave up its store nobody but itself knows of, it may be; and what a client read there and replaced here.
+        let known = max(
+            self.store.seen.greatest(of: peer), self.store.exportCounts.greatest(of: peer), self.store.named.greatest(of: peer),
+            relation?.greatestNotTaken ?? 0, given)
         let introduction = Introduction(
             start: self.peers!.table.roster[peer]?.member.start ?? .none,
             sequence: known, announced: relation?.announced, roster: self.peers!.table.encodedRoster, wall: self.lastMoment.wall)

@@ -25,10 +25,12 @@ extension Replica {
     ///
     /// - Returns: whether it has taken a new id for that.
     func hasForgotten(whatNames record: RecordView, from link: PeerLink, at now: Instant) -> Bool {
-        guard record.kind == .siblings else { return false }
-        let (own, named) = (self.store.seen.watermark(of: self.store.identity.replica), record.greatest(of: self.store.identity.replica))
-        guard named > own, let name = link.hello.flatMap({ try? MemberName($0.name) }) else { return false }
-        self.renew(because: .unknownWrites(of: name, theirs: named, own: own), at: now)
+        guard let siblings = record.siblings else { return false }
+        var named = NamedWrites()
+        named.note(siblings)
+        let (replica, own) = (self.store.identity.replica, self.store.seen.watermark(of: self.store.identity.replica))
+        guard named.greatest(of: replica) > own, let name = link.hello.flatMap({ try? MemberName($0.name) }) else { return false }
+        self.renew(because: .unknownWrites(of: name, theirs: named.greatest(of: replica), own: own), at: now)
         return true
     }
 

@@ -1,4 +1,5 @@
 import Digests
+import Versioning
 
 /// Records of a peer on their way to the base without log and table, and what becomes of a piece of control state in the same transaction.
 package struct LoadJob: Sendable {
@@ -20,7 +21,8 @@ package struct LoadOutcome: Sendable {
     /// What the digest has to take in.
     package fileprivate(set) var adjustments: [DigestAdjustment] = []
     package fileprivate(set) var greatestStamp: UInt64 = 0
-    package fileprivate(set) var hasSiblings = false
+    /// What the siblings among them name.
+    package fileprivate(set) var named = NamedWrites()
     /// Records of which the base had the same version, or a greater one.
     package fileprivate(set) var known = 0
 
@@ -107,7 +109,7 @@ package struct BulkLoad {
         _ record: RecordView, at token: Token, _ job: LoadJob, _ writer: any BaseWriter, appends: inout Bool, _ outcome: inout LoadOutcome
     ) throws(StoreError) {
         outcome.greatestStamp = max(outcome.greatestStamp, record.stampTime)
-        if record.kind == .siblings { outcome.hasSiblings = true }
+        if let siblings = record.siblings { outcome.named.note(siblings) }
         if appends {
             if try writer.append(record, token: token) {
                 outcome.adjust(DigestAdjustment(record, insteadOf: nil, at: token, under: job.digestKey), leafBits: job.leafBits)

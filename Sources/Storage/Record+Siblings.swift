@@ -30,14 +30,6 @@ extension RecordView {
             }
     }
 
-    /// The greatest sequence number of a replica's writes that siblings name, as one of them or in a context; 0 where they name none.
-    package func greatest(of replica: ReplicaID) -> UInt64 {
-        let versions = self.siblings?.versions ?? []
-        let own = versions.lazy.filter { $0.dot.replica == replica }.map(\.dot.sequence)
-        let named = versions.lazy.flatMap { $0.context.entries }.filter { $0.replica == replica }.map(\.last)
-        return max(own.max() ?? 0, named.max() ?? 0)
-    }
-
     /// What the indexes name in this record.
     var listed: Listed {
         guard self.kind == .siblings else {

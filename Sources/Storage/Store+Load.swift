@@ -46,7 +46,7 @@ extension Store {
         self.apply(outcome.adjustments)
         self.keepControl(job.key, job.value)
         self.greatestStamp = max(self.greatestStamp, outcome.greatestStamp)
-        if outcome.hasSiblings { self.hasSiblings = true }
+        self.note(outcome.named)
         self.drainEndedWithRoom()
         (self.waitingExpired, self.nextDeadline) = (WaitingExpired(), nil)
         self.reader.reset()  // A snapshot of before the commit would not show it.

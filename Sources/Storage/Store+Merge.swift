@@ -65,7 +65,10 @@ extension Store {
             self.passed = self.collected  // It may lie within that, and at or below a floor.
             self.lateEntry = slot.position
         }
-        if record.kind == .siblings { self.noteLate(record.listed, besides: previous, isSeen ? nil : record.dot, at: slot.position) }
+        if let siblings = record.siblings {
+            self.note(siblings)
+            self.noteLate(siblings.listed, besides: previous, isSeen ? nil : record.dot, at: slot.position)
+        }
         return .applied(slot.position)
     }
 
@@ -79,6 +82,7 @@ extension Store {
         let position = self.tail.openPosition
         let slot = Table.Slot(token: token, record: RecordPointer(address: UnsafeRawPointer(bytes.baseAddress!)), position: position, fold: .below)
         self.put((slot, chunk, position, byteCount), slot.record!.view, dot: nil, at: now)
+        self.note(siblings)
         return position
     }
 
@@ -101,7 +105,6 @@ extension Store {
     private func put(_ logged: Logged, _ record: RecordView, dot: Dot?, at now: Instant) {
         self.greatestStamp = max(self.greatestStamp, record.stampTime)
         let previous = self.putFolded(logged.slot, logged.chunk)
-        if record.kind == .siblings { self.hasSiblings = true }
         self.undo.append(Undo(position: logged.position, change: .put(logged.slot, previous: previous, dot: dot)))
         if self.oldestPut == nil { self.oldestPut = now }
         self.pacing.admitted(recordBytes: logged.byteCount)

@@ -60,7 +60,9 @@ package final class Store {
     /// The last entry that came although it had been drained before, or is held never to have been written, of what may be dropped some day.
     var lateEntry: LogPosition = 0
     /// A key may have siblings: a register is not known to win by its stamp alone.
-    package internal(set) var hasSiblings: Bool
+    package private(set) var hasSiblings: Bool
+    /// What these name.
+    package private(set) var named: NamedWrites
     /// Keys whose siblings hold what was dropped.
     var untrimmed: [(token: Token, key: [UInt8])] = []
     /// Keys whose siblings were written again without, and behind what that is durable.
@@ -155,7 +157,8 @@ package final class Store {
         (self.logIndex, self.segments) = (recovered.logIndex, Deque(recovered.segments))
         self.drainedSeen = recovered.drainedSeen
         self.undrainedDrops = recovered.scan.dropped
-        self.hasSiblings = recovered.scan.hasSiblings || recovered.hasSiblings
+        self.named = recovered.named
+        self.hasSiblings = !recovered.named.isEmpty
         self.exportCounts = recovered.exports
         for key in ControlKey.allCases { self.readControl(key) }
         (self.drops, self.passed) = (Drops(floors: self.clearance.floors, expired: self.collected), self.collected)
@@ -289,7 +292,18 @@ package final class Store {
             $0.copyBytes(from: payload)
         }
         if isLate { self.lateEntry = position }
+        self.note(siblings)
         return position
+    }
+
+    func note(_ siblings: Siblings) {
+        self.hasSiblings = true
+        self.named.note(siblings)
+    }
+
+    func note(_ named: NamedWrites) {
+        self.named.join(named)
+        self.hasSiblings = !self.named.isEmpty
     }
 
     /// Whether floors may pass a register beneath siblings while these lie in the table, as no index names it: it is from where the context was given, or
@@ -307,7 +321,6 @@ package final class Store {
         let previous = self.putFolded(slot, chunk)
         _ = self.seen.insert(header.dot)
         self.greatestStamp = max(self.greatestStamp, header.stamp.time)
-        if header.kind == .siblings { self.hasSiblings = true }
         self.undo.append(Undo(position: slot.position, change: .put(slot, previous: previous, dot: header.dot)))
     }
 

@@ -66,7 +66,7 @@ extension Store {
         replay.checkpoint.greatestStamp = max(replay.checkpoint.greatestStamp, scan.greatestStamp)
         let recovered = RecoveredStore(
             checkpoint: replay.checkpoint, head: end.head, drainedPosition: replay.checkpoint.position,
-            drainedSeen: report.startedOver == nil ? drainedSeen : Seen(), table: replay.table, scan: scan, hasSiblings: replay.hasSiblings,
+            drainedSeen: report.startedOver == nil ? drainedSeen : Seen(), table: replay.table, scan: scan, named: replay.named.joined(scan.named),
             exports: try Self.countExports(reader),
             logIndex: replay.logIndex, segments: try onDisk { () throws(DiskError) in try LogReader(disk: disk).segmentPositions })
         let store = Store(configuration: configuration, base: base, reader: reader, recovered: recovered, saltSeed: generator.next())
@@ -123,8 +123,8 @@ struct RecoveredStore {
     let drainedSeen: Seen
     let table: Table
     let scan: BaseScan
-    /// True where the log has siblings.
-    let hasSiblings: Bool
+    /// What siblings name, of the base and of the log.
+    let named: NamedWrites
     let exports: ExportCounts
     let logIndex: LogIndex
     let segments: [LogPosition]
@@ -135,7 +135,7 @@ private struct Replay {
     var checkpoint: Checkpoint
     private(set) var table = Table()
     private(set) var records = 0
-    private(set) var hasSiblings = false
+    private(set) var named = NamedWrites()
     var logIndex = LogIndex()
     private var tail: LogTail
 
@@ -191,7 +191,7 @@ private struct Replay {
         if frame[5] & FrameFlags.uncounted == 0 { _ = self.checkpoint.seen.insert(record.dot) }
         self.checkpoint.greatestStamp = max(self.checkpoint.greatestStamp, record.stampTime)
         if frame[5] & FrameFlags.superseded != 0 { return }
-        if record.kind == .siblings { self.hasSiblings = true }
+        if let siblings = record.siblings { self.named.note(siblings) }
         if let present = self.table.find(token, key: record.key)?.record?.view, present.kind == .register, record.kind == .register,
             !present.precedes(record)
         {
@@ -304,7 +304,7 @@ struct BaseScan {
     private(set) var greatestStamp: UInt64 = 0
     /// Entries that were dropped, and count for nothing.
     private(set) var dropped = 0
-    private(set) var hasSiblings = false
+    private(set) var named = NamedWrites()
     /// Keys whose siblings hold what was dropped.
     private(set) var untrimmed: [(token: Token, key: [UInt8])] = []
 
@@ -329,11 +329,12 @@ struct BaseScan {
             guard self.rotten.count < Store.maximumRotten else { throw .damagedBase(entries: self.rotten.count) }
             return self.rotten.append((entry.token, Array(entry.key)))
         }
-        if record.kind == .siblings { self.hasSiblings = true }
+        let siblings = record.siblings
+        if let siblings { self.named.note(siblings) }
         if drops.contain(record) {
             self.dropped += 1
         } else {
-            if record.siblings?.trimmed(drops) != nil { self.untrimmed.append((entry.token, Array(entry.key))) }
+            if siblings?.trimmed(drops) != nil { self.untrimmed.append((entry.token, Array(entry.key))) }
             self.tree.add(record.fingerprint(under: key), at: entry.token)
             if !record.isTombstone { self.liveKeys += 1 }
             if record.isExpiring { self.expiringKeys += 1 }

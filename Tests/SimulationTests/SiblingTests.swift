@@ -248,8 +248,10 @@ import Testing
         try self.write("k", "instead", context, on: 1, in: world)
         try world.putBackDisk(of: 0)
         world.joinTogether()
-        try world.run(for: .seconds(5))
-        for number in 0..<5 { try self.write("k", "new \(number)", on: 0, in: world) }
+        // As soon as it takes any, and before it has heard of that.
+        for number in 0..<5 {
+            while try world.ask("VSET", "k", "new \(number)", of: 0) != "+OK\r\n" { try world.run(for: .milliseconds(1)) }
+        }
         try world.converge()
         for node in 0..<3 {
             #expect(try self.read("k", on: node, in: world).siblings.sorted() == ["instead"] + (0..<5).map { "new \($0)" })
