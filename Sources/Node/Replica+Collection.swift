@@ -57,7 +57,8 @@ extension Replica {
         }
         guard moment.now >= self.collecting.nextAt else { return }
         guard !self.isExcluded, let expired = self.expiredBefore(moment) else {
-            self.collecting.nextAt = moment.now + Self.longestWait
+            // Until it belongs to the cluster again, or has heard the time.
+            self.collecting.nextAt = moment.now + .milliseconds(Self.clockStepMilliseconds)
             return
         }
         let progress = try self.store.collect(through: expired, budget: Self.collectEntries)
