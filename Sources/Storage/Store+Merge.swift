@@ -146,7 +146,8 @@ extension Store {
     private func counts(_ version: Sibling, of token: Token, beside own: Siblings?, _ source: Source) -> Bool {
         if own?.contains(version.dot) ?? false || self.damage.contains(token) { return true }
         guard self.seen.covers(version.dot) || !self.settled.allows(version.dot) else { return true }
-        if case .session(revives: true) = source { return !version.isDelete && !self.drops.contain(version) }
+        // A delete that others have harms nobody, and what was dropped here is: a retired id may have been settled without it.
+        if case .session(revives: true) = source { return !self.drops.contain(version) }
         return false
     }
 

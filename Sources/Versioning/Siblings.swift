@@ -73,9 +73,10 @@ package struct Siblings {
     /// From a decoder that has checked the invariant.
     init(checked versions: [Sibling], beneath: Register?) { (self.beneath, self.versions) = (beneath, versions) }
 
-    /// What readers get at a moment, the newest last.
+    /// What readers get at a moment, the newest last. Of a write that was written again under another dot, and stands here twice, they get one.
     package func readable(at wall: WallTime) -> [Sibling] {
-        self.versions.filter { $0.isReadable(at: wall) }.sorted { ($0.stamp, $0.dot) < ($1.stamp, $1.dot) }
+        let readable = self.versions.filter { $0.isReadable(at: wall) }.sorted { ($0.stamp, $0.dot) < ($1.stamp, $1.dot) }
+        return readable.indices.filter { $0 + 1 == readable.count || readable[$0].stamp != readable[$0 + 1].stamp }.map { readable[$0] }
     }
 
     /// What a reader gets that takes one only: that of the greatest stamp.

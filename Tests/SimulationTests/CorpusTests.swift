@@ -41,6 +41,11 @@ import Testing
         ("convergence: one node knows of a register beneath siblings that others have dropped", "--seed 552"),
         ("convergence: what two members bring back of siblings that were damaged counts only as far as the first had it", "--seed 43135"),
         ("liveness: members that had nothing yet let an empty node take the place of the only one that had everything", "--seed 70828"),
+        ("convergence: a delete of siblings that an id was settled without is held by all but one", "--seed 103186"),
+        (
+            "convergence: a node that counts again looks for what has expired a minute later",
+            "--seed 103357 --use-keys 1 --without clock-step,leave,partition,restore,pause,slow-disk --steps 112,214-215,743-744,747,1000,1013"
+        ),
         ("convergence: what comes while floors are on their way to the disk is drained before they count", "--seed 63692"),
         ("convergence: what comes while floors are on their way to the disk is drained before they count", "--seed 65845"),
         ("convergence: floors pass a delete that a session brings again, beside what is newer", "--seed 62138"),

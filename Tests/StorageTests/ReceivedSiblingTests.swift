@@ -57,7 +57,7 @@ import Versioning
         try self.merge(self.frame([3, 12], deletes: [4], for: store), into: store, revives: false)
         #expect(try self.stored(in: store) == [12], "beside what is new as well")
         try self.merge(self.frame([3, 12], deletes: [4], for: store), into: store, revives: true)
-        #expect(try self.stored(in: store) == [3, 12], "a delete that is not there is not missed")
+        #expect(try self.stored(in: store) == [3, 4, 12], "a delete as well, which takes only what it should")
     }
 
     @Test func `of a key that was damaged all count that any member has, whichever comes first`() throws {

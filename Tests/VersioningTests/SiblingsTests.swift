@@ -30,6 +30,20 @@ import Versioning
         #expect(written.versions.map(\.dot) == [dot])
     }
 
+    @Test func `what was written again under another dot is read once, and both are named by who has read it`() throws {
+        let text: StaticString = "value"
+        let value = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        let dots = [Dot(replica: Self.one, sequence: 4), Dot(replica: Self.other, sequence: 2)]
+        let stamp = Stamp(time: 7, replica: Self.one)
+        let again = dots.map { Sibling(dot: $0, stamp: stamp, context: CausalContext(), value: value) }
+        let later = Sibling(
+            dot: Dot(replica: Self.one, sequence: 5), stamp: Stamp(time: 8, replica: Self.one), context: CausalContext(), value: value)
+        let siblings = try #require(Siblings(versions: again + [later]))
+        #expect(siblings.readable(at: WallTime(milliseconds: 0)).map(\.dot) == [dots[1], later.dot])
+        let context = siblings.context(seen: Seen())
+        #expect(dots.allSatisfy(context.covers))
+    }
+
     @Test func `a sibling is read up to its deadline, a key up to the last, and an encoding says so or nothing`() throws {
         let text: StaticString = "value"
         let value = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
