@@ -35,6 +35,7 @@ extension World {
             try self.checkOrder(of: newest.version, behind: attempt, on: node)
             if newest.version.context != nil {
                 (self.counts[.siblings], self.counts[.siblingWrites]) = (self.counts[.siblings] + 1, self.counts[.siblingWrites] + 1)
+                if newest.version.expiryMilliseconds > 0 { self.counts[.siblingDeadlines] += 1 }
             }
             write = SimulatedNode.Acknowledged(number: attempt.number, dot: newest.dot, version: newest.version, position: position)
         }
