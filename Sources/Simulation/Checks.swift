@@ -64,6 +64,13 @@ extension World {
     func wasDropped(key: Int, atLeast stamp: Stamp) -> Bool {
         self.ledger.wasDropped(key: key, atLeast: stamp, self.floors, expired: self.collectedThrough)
     }
+
+    /// Whether a sibling that named a write has been dropped.
+    func hasDropped(whatReplaced dot: Dot, ofKey key: Int) -> Bool {
+        self.ledger.versions(ofKey: key).contains { other in
+            other.version.context?.covers(dot) ?? false && other.version.mayBeDropped(expired: self.collectedThrough) && self.floors.covers(other.dot)
+        }
+    }
 }
 
 /// What a node says it has seen is in its data, or was overwritten by what is (I26): of each key it has the greatest version that `seen` covers, or a
@@ -85,6 +92,8 @@ struct SeenWithData: Check {
             if stored == nil, world.wasDropped(key: key, atLeast: version.stamp) { continue }
             // A delete goes from beside siblings that are older, and so does what has expired.
             if version.context != nil, version.mayBeDropped(expired: world.collectedThrough), world.floors.covers(dot) { continue }
+            // So does one of which this node has seen only what it had replaced, as its writer's id was settled without it.
+            if version.context != nil, world.hasDropped(whatReplaced: dot, ofKey: key) { continue }
             guard let stored, stored.stamp >= version.stamp else {
                 throw Violation(self.name, "node \(node.index) has seen \(version), and has \(stored.map { "\($0.stamp)" } ?? "nothing")")
             }

@@ -41,6 +41,7 @@ import Testing
         ("convergence: one node knows of a register beneath siblings that others have dropped", "--seed 552"),
         ("convergence: what two members bring back of siblings that were damaged counts only as far as the first had it", "--seed 43135"),
         ("liveness: members that had nothing yet let an empty node take the place of the only one that had everything", "--seed 70828"),
+        ("seen-with-data: a delete of siblings that an id was settled without has been dropped from beside an older one", "--seed 132144"),
         ("convergence: a delete of siblings that an id was settled without is held by all but one", "--seed 103186"),
         (
             "convergence: a node that counts again looks for what has expired a minute later",
