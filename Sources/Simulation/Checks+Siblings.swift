@@ -27,7 +27,7 @@ struct SiblingsAreConcurrent: Check {
     ) throws {
         let stored = entry?.siblings ?? []
         for (dot, version) in stored where !version.isTombstone {
-            if let later = known.first(where: { $0.version.context?.covers(dot) ?? false }) {
+            if let later = known.first(where: { $0.version.context?.covers(dot) ?? false && !world.mayHaveRotted($0.version) }) {
                 throw Violation(self.name, "node \(node.index) shows \(dot) of key\(key), which \(later.version) has replaced")
             }
         }
@@ -83,6 +83,11 @@ struct SiblingsKept: Check {
         if version.mayBeDropped(expired: world.collectedThrough), dots.contains(where: world.floors.covers) { return }
         throw Violation(self.name, "\(version), acknowledged by node \(origin.index), is gone, and nobody had replaced it")
     }
+}
+
+extension World {
+    /// Whether a version may be nowhere any more, as what had it was damaged.
+    fileprivate func mayHaveRotted(_ version: Ledger.Version) -> Bool { self.rotted[version.key].map { version.stamp <= $0 } ?? false }
 }
 
 extension SimulatedNode {
