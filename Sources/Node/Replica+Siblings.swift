@@ -102,7 +102,8 @@ extension Replica {
         let changed = siblings.readable(at: moment.wall).filter { $0.expiryMilliseconds != expiryMilliseconds }
         for version in changed {
             var context = CausalContext()
-            context.insert(version.dot)
+            // One that was written again under another dot is read once, and goes with it.
+            for copy in siblings.versions where copy.stamp == version.stamp { context.insert(copy.dot) }
             let write = SiblingWrite(value: version.value, expiryMilliseconds: expiryMilliseconds, context: context)
             (siblings, position) = try self.perform(write, key, token, over: siblings, beneath: nil, at: moment)
         }
